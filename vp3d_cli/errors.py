@@ -1,0 +1,47 @@
+"""Every error that vp3d raises on purpose, with the exit code of its class.
+
+A message says what is wrong, where, and what to do next. The library raises; only
+`vp3d_cli.cli.main` prints and exits.
+"""
+
+from __future__ import annotations
+
+
+class Vp3dError(Exception):
+    """Base of all expected failures."""
+
+    exit_code = 1
+
+
+class VideoError(Vp3dError):
+    """A video cannot be opened, decoded or encoded."""
+
+    exit_code = 3
+
+
+class WeightsError(Vp3dError):
+    """Weights are unknown, unreachable, or not what they should be."""
+
+    exit_code = 4
+
+
+class BackendUnavailableError(Vp3dError):
+    """Something the request needs is not installed: a library, ffmpeg, a CUDA device."""
+
+    exit_code = 5
+
+
+class DataError(Vp3dError):
+    """An input file is malformed or does not fit."""
+
+    exit_code = 6
+
+
+class SkeletonMismatchError(DataError):
+    """Keypoints of one skeleton were given to something that expects another."""
+
+
+class OutputError(Vp3dError):
+    """A result cannot be written: read-only folder, full disk."""
+
+    exit_code = 7
