@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vp3d_cli.types import Float, Skeleton
+from vp3d_cli.types import Float, Real, Skeleton
 
 
 def flip_pixels(keypoints: Float, width: int, skeleton: Skeleton) -> Float:
@@ -24,9 +24,9 @@ def flip_centred(points: Float, skeleton: Skeleton) -> Float:
     return flipped
 
 
-def rotate(rotations: Float, points: Float) -> Float:
+def rotate(rotations: Real, points: Real) -> Float:
     """Apply rotations (..., 3, 3) to points (..., J, 3), one rotation per leading index."""
-    return np.asarray(np.einsum("...ij,...kj->...ki", rotations, points), dtype=points.dtype)
+    return np.asarray(np.einsum("...ij,...kj->...ki", rotations, points), np.float32)
 
 
 def look_at_rotations(rays: Float) -> Float:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 Float = NDArray[np.float32]
 Double = NDArray[np.float64]
+Real = NDArray[np.floating[Any]]
 Int = NDArray[np.int32]
 Bool = NDArray[np.bool_]
 Image = NDArray[np.uint8]

@@ -1,0 +1,90 @@
+"""`vp3d doctor`: what is installed, what is missing, and what fixes it."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import platform
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from vp3d_cli import __version__
+from vp3d_cli.cli._options import verbosity
+from vp3d_cli.errors import BackendUnavailableError, Vp3dError
+
+if TYPE_CHECKING:
+    from vp3d_cli.weights import WeightsEntry
+
+
+@click.command("doctor")
+@verbosity
+@click.pass_context
+def COMMAND(ctx: click.Context) -> None:  # noqa: N802
+    """Check that everything vp3d needs is there and works.
+
+    \b
+    Example:
+      vp3d doctor
+    """
+    click.echo(f"vp3d {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    click.echo(f"{os.cpu_count()} CPU cores, {sys.executable}")
+    code = 0
+    for name, check in _checks():
+        try:
+            click.echo(f"ok       {name:12} {check()}")
+        except Vp3dError as error:
+            click.echo(f"MISSING  {name:12} {error}")
+            code = code or error.exit_code
+    click.echo(f"         {'GPU':12} {_cuda()}")
+    ctx.exit(code)
+
+
+def _checks() -> list[tuple[str, Callable[[], str]]]:
+    from vp3d_cli import weights
+
+    checks: list[tuple[str, Callable[[], str]]] = [
+        (name, functools.partial(_library, name, package))
+        for name, package in (
+            ("torch", "torch"),
+            ("onnxruntime", "onnxruntime"),
+            ("cv2", "opencv-python-headless"),
+            ("av", "av"),
+            ("scipy", "scipy"),
+        )
+    ]
+    checks.append(("ffmpeg", _ffmpeg))
+    return checks + [(entry.name, functools.partial(_intact, entry)) for entry in weights.ENTRIES]
+
+
+def _library(name: str, package: str) -> str:
+    try:
+        return str(importlib.import_module(name).__version__)
+    except (ImportError, OSError) as error:
+        raise BackendUnavailableError(f"{error}; fix: pip install {package}") from error
+
+
+def _ffmpeg() -> str:
+    from vp3d_cli.video import ffmpeg_path
+
+    return ffmpeg_path()
+
+
+def _intact(entry: WeightsEntry) -> str:
+    from vp3d_cli import weights
+
+    weights.verify(entry)
+    return f"intact: {entry.description}"
+
+
+def _cuda() -> str:
+    try:
+        import torch
+    except (ImportError, OSError):
+        return "unknown without torch"
+    if not torch.cuda.is_available():
+        return "none that PyTorch can use (the lifter and movenet need none)"
+    return ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))

@@ -1,0 +1,82 @@
+"""The entry point: finds commands by their files, turns errors into sentences and exit codes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import traceback
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from vp3d_cli import __version__, registry
+from vp3d_cli.errors import Vp3dError
+
+INTERRUPTED = 130
+
+
+class _Commands(click.Group):
+    """A file in `cli/` that defines COMMAND is a command; it is imported when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name in registry.names("cli") if name != "main"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        command: click.Command = registry.load("cli", cmd_name).COMMAND
+        return command
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="vp3d", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Turn a video of people into 3D joints.
+
+    \b
+    Start here:
+      vp3d infer input.mp4 --out pose.npz --render overlay.mp4
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with the code of what happened."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = cli.main(prog_name="vp3d", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        _say("Interrupted; nothing half-written was left.")
+        code = INTERRUPTED
+    except Vp3dError as error:
+        _say(f"Error: {error}", show_trace=True)
+        code = error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has gone; point stdout elsewhere so that exiting is quiet.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except Exception as error:
+        _say(
+            f"Error: unexpected {type(error).__name__}: {error}\n"
+            "This is a fault in vp3d. Run again with -vv and report what it prints.",
+            show_trace=True,
+        )
+        code = Vp3dError.exit_code
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(message: str, *, show_trace: bool = False) -> None:
+    click.echo(message, err=True)
+    if show_trace and logging.getLogger("vp3d_cli").getEffectiveLevel() < logging.DEBUG:
+        traceback.print_exc()
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+    """Make SIGTERM unwind the stack, so that children end and temporary files go."""
+    sys.exit(128 + signal.SIGTERM)

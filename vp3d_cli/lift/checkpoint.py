@@ -1,0 +1,203 @@
+"""Weights of lifters on disk: our own files and VideoPose3D's.
+
+Ours are safetensors with the whole `LifterConfig` in the header. VideoPose3D's are pickles, so
+they go through an unpickler that knows tensors and nothing else; their architecture is read from
+the shapes.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import zipfile
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vp3d_cli import skeletons
+from vp3d_cli.errors import WeightsError
+from vp3d_cli.files import written_whole
+from vp3d_cli.lift.config import LifterConfig
+from vp3d_cli.lift.model import TemporalModel
+
+State = dict[str, Tensor]
+_HEADER = "vp3d.lifter/1"
+_POSE, _TRAJECTORY = "pose.", "trajectory."
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A pose network, perhaps a trajectory network, and what they mean."""
+
+    config: LifterConfig
+    pose: State
+    trajectory: State | None = None
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+    """Write our own format, whole or not at all."""
+    from safetensors.torch import save
+
+    tensors = {_POSE + name: value.contiguous() for name, value in checkpoint.pose.items()}
+    for name, value in (checkpoint.trajectory or {}).items():
+        tensors[_TRAJECTORY + name] = value.contiguous()
+    config = json.dumps(checkpoint.config.to_json(), sort_keys=True)
+    blob = save(tensors, metadata={"format": _HEADER, "config": config})
+    with written_whole(path) as temporary:
+        temporary.write_bytes(blob)
+
+
+def read_checkpoint(
+    blob: bytes, where: str, *, skeleton_in: str = "coco17", causal: bool = False
+) -> Checkpoint:
+    """Read weights of either format from the bytes of a file.
+
+    Args:
+        blob: the file; nothing in it is executed.
+        where: names the file in errors.
+        skeleton_in, causal: what a VideoPose3D file cannot say. Ignored for our own format.
+
+    Raises:
+        WeightsError: not a lifter, damaged, or refused as unsafe.
+    """
+    if blob[:2] == b"PK" or blob[:1] == b"\x80":
+        checkpoint = _read_videopose3d(blob, where, skeleton_in, causal)
+    else:
+        checkpoint = _read_own(blob, where)
+    build_models(checkpoint, where)
+    return checkpoint
+
+
+def build_models(checkpoint: Checkpoint, where: str) -> tuple[TemporalModel, TemporalModel | None]:
+    """The networks, loaded and in evaluation mode: pose, and trajectory where there is one."""
+    config = checkpoint.config
+    joints_in = skeletons.get(config.skeleton_in).num_joints
+    joints_out = skeletons.get(config.skeleton_out).num_joints
+    pose = _load(TemporalModel(config, joints_in, joints_out), checkpoint.pose, where)
+    if checkpoint.trajectory is None:
+        return pose, None
+    return pose, _load(TemporalModel(config, joints_in, 1), checkpoint.trajectory, where)
+
+
+def _load(model: TemporalModel, state: State, where: str) -> TemporalModel:
+    # Files of PyTorch 0.4 lack this counter, which evaluation does not use.
+    own = model.state_dict()
+    counters = {name: own[name] for name in own if name.endswith("num_batches_tracked")}
+    try:
+        model.load_state_dict({**counters, **state})
+    except (RuntimeError, TypeError) as error:
+        raise WeightsError(
+            f"{where}: the weights do not fit their architecture: {error}"
+        ) from error
+    if not all(bool(torch.isfinite(value).all()) for value in model.state_dict().values()):
+        raise WeightsError(f"{where}: the weights hold NaN or infinity; take another checkpoint")
+    return model.eval()
+
+
+def _read_own(blob: bytes, where: str) -> Checkpoint:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        header = json.loads(blob[8 : 8 + int.from_bytes(blob[:8], "little")])
+        metadata = header["__metadata__"]
+        tensors = load(blob)
+    except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
+        raise WeightsError(
+            f"{where}: neither a vp3d lifter (safetensors) nor a VideoPose3D checkpoint; "
+            "if it was downloaded, download it again"
+        ) from error
+    if metadata.get("format") != _HEADER:
+        raise WeightsError(f"{where}: a safetensors file, but not a vp3d lifter ({_HEADER})")
+    config = LifterConfig.from_json(json.loads(metadata["config"]), where)
+    return Checkpoint(config, _part(tensors, _POSE), _part(tensors, _TRAJECTORY) or None)
+
+
+def _part(tensors: State, prefix: str) -> State:
+    return {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
+
+
+class _Inert:
+    """Stands for objects that a checkpoint holds but nobody needs, such as RandomState."""
+
+    def __init__(self, *_: Any, **__: Any) -> None: ...
+
+    def __setstate__(self, _: Any) -> None: ...
+
+
+class _TensorUnpickler(pickle.Unpickler):
+    """Rebuilds tensors in plain containers; numpy's objects become inert, all else is refused."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        if module == "torch._utils" and name in ("_rebuild_tensor_v2", "_rebuild_parameter"):
+            return getattr(torch._utils, name)
+        if module == "torch" and name.endswith("Storage"):
+            return super().find_class(module, name)
+        if module.split(".")[0] == "numpy":
+            return _Inert
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+
+
+def _read_videopose3d(blob: bytes, where: str, skeleton_in: str, causal: bool) -> Checkpoint:
+    safe = SimpleNamespace(
+        Unpickler=_TensorUnpickler, load=lambda file, **kw: _TensorUnpickler(file, **kw).load()
+    )
+    try:
+        content = torch.load(
+            io.BytesIO(blob), map_location="cpu", pickle_module=safe, weights_only=False
+        )
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"{where}: refused, since it holds more than weights: {error}"
+        ) from error
+    except (
+        RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError,
+        zipfile.BadZipFile,
+    ) as error:  # fmt: skip
+        raise WeightsError(f"{where}: damaged or not a PyTorch checkpoint: {error}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("model_pos"), dict):
+        raise WeightsError(f"{where}: not a VideoPose3D checkpoint (it has no 'model_pos')")
+    pose, trajectory = dict(content["model_pos"]), content.get("model_traj")
+    joints_in = skeletons.get(skeleton_in).num_joints
+    config = infer_config(pose, where, joints_in, skeleton_in, causal)
+    return Checkpoint(config, pose, dict(trajectory) if trajectory else None)
+
+
+def infer_config(
+    state: State, where: str, joints_in: int, skeleton_in: str, causal: bool
+) -> LifterConfig:
+    """Read the architecture off the shapes of a VideoPose3D state_dict.
+
+    Raises:
+        WeightsError: the shapes are not those of such a network.
+    """
+    try:
+        channels, inputs, first = state["expand_conv.weight"].shape
+        outputs = state["shrink.weight"].shape[0]
+        blocks = sum(name.startswith("layers_conv.") for name in state) // 2
+        wide = [state[f"layers_conv.{2 * i}.weight"].shape[2] for i in range(blocks)]
+    except (KeyError, ValueError, AttributeError) as error:
+        raise WeightsError(f"{where}: not a temporal-convolution lifter: {error}") from error
+    if inputs % joints_in or outputs % 3:
+        raise WeightsError(
+            f"{where}: {inputs} input channels do not fit {joints_in} keypoints of {skeleton_in}"
+        )
+    if outputs != 3 * 17:
+        raise WeightsError(f"{where}: {outputs // 3} output joints; only Human3.6M-17 is known")
+    # A dense block's kernel spans (W - 1) * dilation + 1 frames: for three 3s 7, then 19.
+    dense = bool(wide) and first > 1 and wide[0] == (first - 1) * first + 1
+    widths = (first,) * (blocks + 1) if dense else (first, *wide)
+    try:
+        return LifterConfig(
+            widths, channels, inputs // joints_in, skeleton_in, causal=causal, dense=dense
+        )
+    except ValueError as error:
+        raise WeightsError(f"{where}: {error}") from error

@@ -1,0 +1,206 @@
+"""2D tracks to 3D tracks: padding, chunks, flip averaging."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+
+from vp3d_cli import skeletons
+from vp3d_cli.errors import BackendUnavailableError, DataError, SkeletonMismatchError
+from vp3d_cli.geometry import flip_centred, rotate
+from vp3d_cli.lift import normalise
+from vp3d_cli.lift.checkpoint import Checkpoint, build_models
+from vp3d_cli.types import Camera, Float, Json, Skeleton, Track2D, Track3D, VideoInfo
+
+# Frames predicted a chunk and chunks a batch: bounds memory whatever the length of a track.
+CHUNK = 512
+BATCH = 8
+# How much a filled-in frame is trusted beside its observed neighbours.
+_FILLED_TRUST = 0.5
+
+
+class Lifter:
+    """A loaded lifter.
+
+    Args:
+        checkpoint: weights and what they mean.
+        name: as asked for, for the result's metadata.
+        digest: SHA-256 of the file.
+        device: "cpu", "cuda", "cuda:1".
+
+    Raises:
+        BackendUnavailableError: the device is not there.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, name: str, digest: str, device: str = "cpu") -> None:
+        if device.startswith("cuda") and not torch.cuda.is_available():
+            raise BackendUnavailableError(
+                f"device {device}: this PyTorch sees no CUDA; use --device cpu"
+            )
+        self.config = checkpoint.config
+        self.name, self.digest = name, digest
+        self.device = torch.device(device)
+        pose, trajectory = build_models(checkpoint, name)
+        self._pose = pose.to(self.device)
+        self.has_trajectory = trajectory is not None
+        self.skeleton_in = skeletons.get(self.config.skeleton_in)
+        self.skeleton_out = skeletons.get(self.config.skeleton_out)
+
+    def describe(self) -> Json:
+        """For the result's metadata."""
+        return {
+            "name": self.name,
+            "sha256": self.digest,
+            "receptive_field": self.config.receptive_field,
+            "causal": self.config.causal,
+            "normalisation": self.config.normalisation,
+        }
+
+    def lift(
+        self,
+        tracks: Sequence[Track2D],
+        video: VideoInfo,
+        camera: Camera,
+        progress: Callable[[int], None] | None = None,
+    ) -> tuple[Track3D, ...]:
+        """Lift every person's keypoints to 3D, all people in one batch.
+
+        Args:
+            tracks: gaps filled; skeleton equals `skeleton_in`.
+            video: frame size and rate, for the normalisation.
+            camera: focal length, for the "person" normalisation.
+            progress: told the number of frames lifted since the last call.
+
+        Returns:
+            Joints (T, J, 3), metres, camera axes, root at the origin.
+
+        Raises:
+            SkeletonMismatchError: a track has another skeleton.
+            DataError: a track holds NaN.
+        """
+        prepared = [self._prepare(track, video, camera) for track in tracks]
+        outputs = self.predict([inputs for inputs, _ in prepared], progress)
+        lifted = []
+        for track, (_, rotations), joints in zip(tracks, prepared, outputs, strict=True):
+            joints = rotate(np.swapaxes(rotations, -1, -2), joints)
+            root = self.skeleton_out.index(self.skeleton_out.root or self.skeleton_out.joints[0])
+            lifted.append(
+                Track3D(
+                    track_id=track.track_id,
+                    frames=track.frames,
+                    joints=joints - joints[:, root : root + 1],
+                    confidence=confidence(track, self.skeleton_out),
+                    skeleton=self.skeleton_out,
+                    root=np.full((len(track), 3), np.nan, np.float32),
+                )
+            )
+        return tuple(lifted)
+
+    def _prepare(self, track: Track2D, video: VideoInfo, camera: Camera) -> tuple[Float, Float]:
+        """Network inputs (T, J, F) and rotations (T, 3, 3) from camera axes to theirs."""
+        if track.skeleton != self.skeleton_in:
+            raise SkeletonMismatchError(
+                f"track {track.track_id} has the skeleton {track.skeleton.name}; "
+                f"the lifter {self.name} takes {self.skeleton_in.name}"
+            )
+        if not (np.isfinite(track.keypoints).all() and np.isfinite(track.scores).all()):
+            raise DataError(f"track {track.track_id}: keypoints hold NaN; fill them before lifting")
+        scores = np.clip(track.scores, 0, 1)
+        if self.config.normalisation == "screen":
+            inputs = normalise.screen(track.keypoints, video.width, video.height)
+            if self.config.features == 3:
+                inputs = np.concatenate([inputs, scores[..., None]], -1)
+            return inputs, np.broadcast_to(np.eye(3, dtype=np.float32), (len(track), 3, 3))
+        half_window = np.int32(round(float(video.fps) * normalise.HALF_WINDOW_S))
+        directions = normalise.rays(track.keypoints, video.width, video.height, camera.focal_px)
+        view = normalise.person(
+            directions, scores, self.skeleton_in, np.asarray(half_window), causal=self.config.causal
+        )
+        return view.inputs[..., : self.config.features], view.rotations
+
+    def predict(
+        self, sequences: Sequence[Float], progress: Callable[[int], None] | None = None
+    ) -> list[Float]:
+        """Run the network over whole sequences (T, J, F), giving (T, J_out, 3) each.
+
+        The ends are padded with copies of the first and last frame. Each sequence and its
+        mirror image are predicted and averaged. Chunks overlap by the receptive field, so they
+        equal the whole.
+        """
+        outputs = [
+            np.zeros((len(s), self.skeleton_out.num_joints, 3), np.float32) for s in sequences
+        ]
+        for batch in _batches(sequences, *self.config.context):
+            windows = np.stack([window for _, _, window in batch])
+            predicted = self._run(windows)
+            mirrored = self._run(flip_centred(windows, self.skeleton_in))
+            averaged = (predicted + flip_centred(mirrored, self.skeleton_out)) / 2
+            done = 0
+            for (which, start, _), joints in zip(batch, averaged, strict=True):
+                part = outputs[which][start : start + len(joints)]
+                part[:] = joints[: len(part)]
+                done += len(part)
+            if progress:
+                progress(done)
+        return outputs
+
+    @torch.inference_mode()
+    def _run(self, windows: Float) -> Float:
+        inputs = torch.from_numpy(np.ascontiguousarray(windows, np.float32)).to(self.device)
+        return np.asarray(self._pose(inputs).float().cpu().numpy(), np.float32)
+
+
+def _batches(
+    sequences: Sequence[Float], before: int, after: int
+) -> Iterator[list[tuple[int, int, Float]]]:
+    """Equal windows of all sequences, `BATCH` at a time: (sequence, first frame, window)."""
+    longest = max((len(s) for s in sequences), default=0)
+    chunk = min(CHUNK, longest)
+    batch: list[tuple[int, int, Float]] = []
+    for which, sequence in enumerate(sequences):
+        for start in range(0, len(sequence), chunk):
+            frames = np.arange(start - before, start + chunk + after)
+            # Out of range means the replica of the first or the last frame.
+            batch.append((which, start, sequence[np.clip(frames, 0, len(sequence) - 1)]))
+            if len(batch) == BATCH:
+                yield batch
+                batch = []
+    if batch:
+        yield batch
+
+
+def confidence(track: Track2D, skeleton: Skeleton) -> Float:
+    """How much the 3D joints rest on seen keypoints: (T, J) 0 to 1.
+
+    A joint has the mean score of the keypoints of its name, or of those that it lies between.
+    Filled-in frames get half of what their neighbours have.
+    """
+    columns = []
+    for joint in skeleton.joints:
+        names = [joint] if joint in track.skeleton.joints else list(_SUPPORT.get(joint, ()))
+        rows = [track.skeleton.index(name) for name in names if name in track.skeleton.joints]
+        columns.append(
+            track.scores[:, rows].mean(1) if rows else np.full(len(track), np.nan, np.float32)
+        )
+    trusted = np.clip(np.stack(columns, 1), 0, 1)
+    seen = np.flatnonzero(track.observed)
+    missing = np.flatnonzero(~track.observed)
+    if len(seen) and len(missing):
+        for column in range(skeleton.num_joints):
+            around = np.interp(missing, seen, trusted[seen, column])
+            trusted[missing, column] = _FILLED_TRUST * around
+    return np.asarray(trusted, np.float32)
+
+
+_HIPS, _SHOULDERS = ("left_hip", "right_hip"), ("left_shoulder", "right_shoulder")
+_SUPPORT: dict[str, tuple[str, ...]] = {
+    "hip": _HIPS,
+    "spine": _HIPS + _SHOULDERS,
+    "thorax": _SHOULDERS,
+    "neck": (*_SHOULDERS, "nose"),
+    "head": ("nose", "left_eye", "right_eye", "left_ear", "right_ear"),
+    "left_foot": ("left_ankle",),
+    "right_foot": ("right_ankle",),
+}

@@ -1,0 +1,108 @@
+"""From pixels to what a lifter takes in.
+
+Arrays may carry leading axes; T frames and J joints come last. Two rules exist:
+
+- screen: the paper's. The same person gives other numbers elsewhere in the frame, and portrait
+  video leaves the range that the network was trained on.
+- person: a virtual camera that shares the real camera's centre turns to look at the person, and
+  the picture is scaled to the person's size. The same pose then gives nearly the same numbers
+  anywhere in the frame, in portrait and landscape, near and far. Predictions are in the axes of
+  the virtual camera; `rotations` turns them back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vp3d_cli.geometry import look_at_rotations
+from vp3d_cli.types import Float, Int, Real, Skeleton
+
+# Half of the stretch of time over which the virtual camera's aim and zoom are averaged, seconds:
+# long enough to calm a detector's jitter, short enough to follow a run past the camera.
+HALF_WINDOW_S = 0.25
+# A score that an unseen keypoint still counts with when the person's size is measured.
+_LEAST_WEIGHT = 0.02
+_LEAST_SIZE = 1e-4
+
+
+def screen(keypoints: Float, width: int, height: int) -> Float:
+    """Pixels (..., 2) to x in [-1, 1] and y at the same scale: X / w * 2 - (1, h / w)."""
+    centre = np.array([1, height / width], np.float32)
+    return np.asarray(keypoints * np.float32(2 / width) - centre, np.float32)
+
+
+def screen_inverse(normalised: Float, width: int, height: int) -> Float:
+    """Undo `screen`."""
+    centre = np.array([1, height / width], np.float32)
+    return np.asarray((normalised + centre) * np.float32(width / 2), np.float32)
+
+
+def rays(keypoints: Float, width: int, height: int, focal_px: float) -> Float:
+    """Pixels (..., 2) to directions x/z, y/z of a pinhole camera centred in the frame."""
+    centre = np.array([width / 2, height / 2], np.float32)
+    return np.asarray((keypoints - centre) / np.float32(focal_px), np.float32)
+
+
+@dataclass(frozen=True)
+class PersonView:
+    """Keypoints as a virtual camera sees them.
+
+    Attributes:
+        inputs: (..., T, J, 3) x, y (body sizes from the hips' smoothed position) and score.
+        rotations: (..., T, 3, 3) camera axes to virtual camera axes.
+    """
+
+    inputs: Float
+    rotations: Float
+
+
+def person(
+    directions: Real, scores: Real, skeleton: Skeleton, half_window: Int, *, causal: bool = False
+) -> PersonView:
+    """Look at the person.
+
+    Args:
+        directions: (..., T, J, 2) as `rays` gives them.
+        scores: (..., T, J) 0 to 1.
+        skeleton: must have left_hip and right_hip.
+        half_window: (...) frames averaged on each side; see `HALF_WINDOW_S`.
+        causal: average over the past only.
+    """
+    hips = [skeleton.index("left_hip"), skeleton.index("right_hip")]
+    aim = _moving_average(directions[..., hips, :].mean(-2), half_window, causal)
+    rotations = look_at_rotations(aim)
+    homogeneous = np.concatenate([directions, np.ones_like(directions[..., :1])], -1)
+    seen = np.einsum("...ij,...kj->...ki", rotations, homogeneous)
+    # A direction more than 80 degrees off the person is an outlier; keep the division finite.
+    points = seen[..., :2] / np.maximum(seen[..., 2:], 0.17)
+    size = np.log(np.maximum(body_size(points, scores), _LEAST_SIZE))
+    size = np.exp(_moving_average(size[..., None], half_window, causal))
+    inputs = np.concatenate([points / size[..., None], scores[..., None]], -1)
+    return PersonView(np.asarray(inputs, np.float32), np.asarray(rotations, np.float32))
+
+
+def body_size(points: Real, scores: Real) -> Float:
+    """Root mean square distance (...) of points (..., J, 2) from their mean, by score."""
+    weights = np.maximum(scores, _LEAST_WEIGHT)
+    weights = (weights / weights.sum(-1, keepdims=True))[..., None]
+    centre = (points * weights).sum(-2, keepdims=True)
+    return np.asarray(np.sqrt((np.square(points - centre) * weights).sum((-1, -2))), np.float32)
+
+
+def _moving_average(values: Real, half_window: Int, causal: bool) -> Float:
+    """Mean of values (..., T, C) over t - h .. t + h (or t - 2 h .. t), cut at the ends."""
+    length = values.shape[-2]
+    half = np.broadcast_to(np.asarray(half_window), values.shape[:-2])[..., None]
+    frame = np.arange(length)
+    first = np.maximum(frame - (2 * half if causal else half), 0)
+    last = np.minimum(frame if causal else frame + half, length - 1)
+    sums: NDArray[Any] = np.cumsum(values.astype(np.float64), -2)
+    sums = np.concatenate([np.zeros_like(sums[..., :1, :]), sums], -2)
+    last = np.broadcast_to(last, first.shape)
+    total = np.take_along_axis(sums, (last + 1)[..., None], -2)
+    total = total - np.take_along_axis(sums, first[..., None], -2)
+    return np.asarray(total / (last + 1 - first)[..., None], np.float32)

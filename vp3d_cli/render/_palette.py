@@ -1,0 +1,83 @@
+"""The colours of every picture, BGR as OpenCV wants them.
+
+Left and right are orange and blue, which people with any colour blindness tell apart; a
+person's own accent is never one of these two.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vp3d_cli.types import Float, Skeleton
+
+Colour = tuple[int, int, int]
+
+CANVAS: Colour = (20, 15, 13)
+PANEL_TOP: Colour = (46, 37, 33)
+PANEL_BOTTOM: Colour = (27, 21, 18)
+FLOOR: Colour = (88, 74, 65)
+GRID: Colour = (140, 122, 110)
+TEXT: Colour = (238, 233, 230)
+MUTED: Colour = (158, 146, 138)
+INK: Colour = (24, 18, 15)
+WHITE: Colour = (255, 255, 255)
+# Radius of every rounded card, px.
+CORNER = 12
+
+SIDES: dict[str, Colour] = {
+    "left": (46, 152, 255),
+    "right": (255, 168, 64),
+    "middle": (228, 224, 220),
+}
+
+_ACCENTS: tuple[Colour, ...] = (
+    (191, 212, 45),
+    (182, 114, 244),
+    (53, 224, 250),
+    (250, 139, 167),
+    (98, 220, 134),
+    (133, 113, 251),
+    (221, 214, 205),
+)
+
+
+def accent(track_id: int) -> Colour:
+    """The colour that marks one person in the video and in the 3D view."""
+    return _ACCENTS[(track_id - 1) % len(_ACCENTS)]
+
+
+def mix(a: Colour, b: Colour, share: float) -> Colour:
+    """`a` with a share (0 to 1) of `b`."""
+    blue, green, red = (round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
+    return blue, green, red
+
+
+def joint_colours(skeleton: Skeleton) -> list[Colour]:
+    """One colour per joint, by its side."""
+    return [SIDES[side] for side in skeleton.sides]
+
+
+def edge_colours(skeleton: Skeleton) -> list[Colour]:
+    """One colour per edge: the side it reaches; the middle where it crosses or touches neither."""
+    colours = []
+    for a, b in skeleton.edge_indices:
+        reached = {skeleton.sides[a], skeleton.sides[b]} - {"middle"}
+        colours.append(SIDES[reached.pop() if len(reached) == 1 else "middle"])
+    return colours
+
+
+def strength(scores: Float, typical: float) -> Float:
+    """How boldly to draw, 0 to 1, in proportion to the score.
+
+    Scores rank and have no common scale between detectors, so they are measured against what
+    is `typical` of the result: the full strength begins at 70% of that.
+    """
+    share = np.nan_to_num(scores, nan=0.0) / max(0.7 * typical, 1e-6)
+    return np.asarray(np.clip(share, 0.0, 1.0), np.float32)
+
+
+def typical_score(groups: list[Float]) -> float:
+    """What a well-seen joint scores in this result: the 80th percentile of what was seen."""
+    seen = [scores[scores > 0] for scores in groups]
+    flat = np.concatenate(seen) if seen else np.zeros(0, np.float32)
+    return float(np.percentile(flat, 80)) if len(flat) else 1.0

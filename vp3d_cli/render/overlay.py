@@ -1,0 +1,110 @@
+"""2D skeletons over the video frame: bones, joints, and a tag with each person's id."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from vp3d_cli.render import _draw as draw
+from vp3d_cli.render import _palette as palette
+from vp3d_cli.types import Float, Image, Result, Track2D
+
+# Rows over which a person's box is averaged for tag and stroke width: these should glide.
+_CALM_ROWS = 9
+# Stroke radius as a share of the box's diagonal, and its limits in pixels.
+_STROKE, _THIN, _THICK = 0.0062, 1.3, 6.0
+# How bold a joint without any score still is, and how bold frames that were filled in are.
+_FAINTEST, _FILLED = 0.12, 0.6
+
+
+class Overlay:
+    """Draws everyone who is in a frame.
+
+    Args:
+        result: tracks in pixels of the video.
+        scale: size of the picture drawn on, relative to the video.
+    """
+
+    def __init__(self, result: Result, scale: float) -> None:
+        typical = palette.typical_score([t.scores[t.observed] for t in result.tracks2d])
+        self._people = [_Person(track, scale, typical) for track in result.tracks2d]
+
+    def draw(self, image: Image, frame: int) -> None:
+        """Draw the people of video frame `frame` on `image`, in place; the nearest come last."""
+        here = [(person, frame - person.first) for person in self._people]
+        here = [(person, row) for person, row in here if 0 <= row < person.length]
+        here.sort(key=lambda pair: pair[0].stroke[pair[1]])
+        for person, row in here:
+            person.draw_bones(image, row)
+        for person, row in here:
+            person.draw_tag(image, row)
+
+
+class _Person:
+    def __init__(self, track: Track2D, scale: float, typical: float) -> None:
+        self.first, self.length = int(track.frames[0]), len(track)
+        self._track = track
+        self._scale = scale
+        self._boldness = np.maximum(palette.strength(track.scores, typical), _FAINTEST)
+        self._edges = np.array(track.skeleton.edge_indices, np.intp).reshape(-1, 2)
+        self._edge_colours = palette.edge_colours(track.skeleton)
+        self._joint_colours = palette.joint_colours(track.skeleton)
+        self._boxes = _calm(track.boxes) * np.float32(scale)
+        size = self._boxes[:, 2:] - self._boxes[:, :2]
+        self.stroke = np.clip(_STROKE * np.hypot(size[:, 0], size[:, 1]), _THIN, _THICK)
+
+    def draw_bones(self, image: Image, row: int) -> None:
+        points = self._track.keypoints[row] * np.float32(self._scale)
+        seen = np.isfinite(points).all(-1)
+        edges = np.flatnonzero(seen[self._edges].all(-1))
+        starts, ends = points[self._edges[edges, 0]], points[self._edges[edges, 1]]
+        colours = [self._edge_colours[edge] for edge in edges]
+        if not self._track.observed[row]:
+            self._draw_filled(image, starts, ends, colours, row)
+            return
+        bold = self._boldness[row]
+        alphas = bold[self._edges[edges]].min(-1)
+        radii = np.full(len(edges), self.stroke[row], np.float32)
+        casing = draw.fixed(draw.capsules(starts, ends, radii + 1.2, radii + 1.2))
+        bones = draw.fixed(draw.capsules(starts, ends, radii, radii))
+        for outline, alpha in zip(casing, alphas, strict=True):
+            draw.fill(image, outline, palette.INK, 0.8 * float(alpha) ** 3)
+        for outline, colour, alpha in zip(bones, colours, alphas, strict=True):
+            draw.fill(image, outline, colour, float(alpha))
+        for joint in np.flatnonzero(seen & (bold > 2 * _FAINTEST)):
+            inner = palette.mix(self._joint_colours[joint], palette.WHITE, 0.75)
+            draw.disc(image, points[joint], 0.75 * float(self.stroke[row]), inner)
+
+    def _draw_filled(
+        self, image: Image, starts: Float, ends: Float, colours: list[palette.Colour], row: int
+    ) -> None:
+        """Thin dashes: nobody saw these bones, they were interpolated."""
+        radius = max(0.55 * float(self.stroke[row]), 0.9)
+        for start, end, colour in zip(starts, ends, colours, strict=True):
+            dashes = max(2, round(float(np.hypot(*(end - start))) / (7 * radius)))
+            at = np.arange(dashes, dtype=np.float32)[:, None] / dashes
+            begin, finish = start + (end - start) * at, start + (end - start) * (at + 0.5 / dashes)
+            radii = np.full(dashes, radius, np.float32)
+            for outline in draw.fixed(draw.capsules(begin, finish, radii, radii)):
+                draw.fill(image, outline, colour, _FILLED)
+
+    def draw_tag(self, image: Image, row: int) -> None:
+        """The id in a small flag in the person's colour, over the head and inside the picture."""
+        colour = palette.accent(self._track.track_id)
+        if not self._track.observed[row]:
+            colour = palette.mix(colour, palette.PANEL_TOP, 0.5)
+        words = str(self._track.track_id)
+        left, top, right, _ = self._boxes[row]
+        width = draw.tag_width(words)
+        x = int(np.clip((left + right - width) / 2, 4, max(image.shape[1] - width - 4, 4)))
+        y = int(np.clip(top - draw.TAG_HEIGHT - 4, 4, image.shape[0] - draw.TAG_HEIGHT - 4))
+        draw.tag(image, words, x, y, colour)
+
+
+def _calm(boxes: Float) -> Float:
+    """Boxes (T, 4) averaged over neighbouring rows; gaps of NaN are left to their neighbours."""
+    kernel = (_CALM_ROWS, 1)
+    known = np.isfinite(boxes).astype(np.float32).T
+    total = cv2.blur(np.nan_to_num(boxes).T * known, kernel, borderType=cv2.BORDER_REPLICATE)
+    share = cv2.blur(known, kernel, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray((total / np.maximum(share, 1e-6)).T, np.float32)

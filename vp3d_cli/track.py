@@ -1,0 +1,262 @@
+"""Detections become people: association over time, gaps filled, ghosts dropped.
+
+A Kalman filter predicts each person's box, the Hungarian method pairs predictions with
+detections, first the certain ones, then the uncertain ones with whoever is left (ByteTrack).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from vp3d_cli.errors import DataError
+from vp3d_cli.overlap import area, iou, oks
+from vp3d_cli.types import Bool, Detections, Double, Float, Skeleton, Track2D
+
+# Detectors report 0.5 where they are certain of a person; below it a detection may keep a track
+# alive but neither starts one nor counts as proof of a person.
+_CERTAIN = 0.5
+# Scores from which a keypoint takes part in a comparison.
+_KEYPOINT = 0.2
+# Mean of IoU and OKS below which two views are not of the same person.
+_ALIKE = 0.15
+# A person is proven by this many seconds of certain detections (or half of a shorter video).
+_PRESENCE_S = 0.2
+
+
+class _Motion:
+    """Constant-velocity Kalman filter of a box as centre and size.
+
+    Lengths are in units of the box's own diagonal, so that near and far people are alike; the
+    four coordinates share one covariance because they share the noise.
+    """
+
+    _ACCELERATION = 4.0  # diagonals / s², spectral density's root
+    _JITTER = 0.03  # diagonals, a detector's standard deviation
+    _UNKNOWN_SPEED = 1.0  # diagonals / s
+
+    def __init__(self, box: Float) -> None:
+        self._state = np.stack([_centre_size(box), np.zeros(4)])
+        self._covariance = np.diag([self._JITTER**2, self._UNKNOWN_SPEED**2])
+
+    @property
+    def box(self) -> Float:
+        centre, size = self._state[0, :2], np.maximum(self._state[0, 2:], 1.0)
+        return np.concatenate([centre - size / 2, centre + size / 2]).astype(np.float32)
+
+    def predict(self, dt: float) -> None:
+        step = np.array([[1, dt], [0, 1]])
+        noise = np.array([[dt**3 / 3, dt**2 / 2], [dt**2 / 2, dt]]) * self._ACCELERATION**2
+        self._state = step @ self._state
+        self._covariance = step @ self._covariance @ step.T + noise
+
+    def correct(self, box: Float) -> None:
+        gain = self._covariance[:, 0] / (self._covariance[0, 0] + self._JITTER**2)
+        self._state += np.outer(gain, _centre_size(box) - self._state[0])
+        self._covariance -= np.outer(gain, self._covariance[0])
+
+
+def _centre_size(box: Float) -> Double:
+    return np.concatenate([(box[:2] + box[2:]) / 2, box[2:] - box[:2]]).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class _Sighting:
+    frame: int
+    time_s: float
+    box: Float
+    box_score: float
+    keypoints: Float
+    scores: Float
+
+
+@dataclass
+class _Person:
+    """A track in the making: sightings in order and the motion they suggest."""
+
+    motion: _Motion
+    sightings: list[_Sighting] = field(default_factory=list)
+
+    @property
+    def last(self) -> _Sighting:
+        return self.sightings[-1]
+
+    @property
+    def num_certain(self) -> int:
+        return sum(s.box_score >= _CERTAIN for s in self.sightings)
+
+    def expected(self) -> tuple[Float, Float]:
+        """Predicted box (4,) and the last keypoints (J, 2) carried along with it."""
+        box = self.motion.box
+        moved = (box[:2] + box[2:] - self.last.box[:2] - self.last.box[2:]) / 2
+        return box, self.last.keypoints + moved
+
+    def see(self, sighting: _Sighting) -> None:
+        if self.sightings:
+            self.motion.correct(sighting.box)
+        self.sightings.append(sighting)
+
+
+class Tracker:
+    """Takes detections frame by frame; gives tracks at the end.
+
+    Memory grows with the people seen, not with the pictures.
+    """
+
+    def __init__(
+        self, skeleton: Skeleton, max_gap_s: float = 0.5, min_presence_s: float = _PRESENCE_S
+    ) -> None:
+        """Start with nobody.
+
+        Args:
+            skeleton: of the detections.
+            max_gap_s: gaps up to this are filled, longer ones end the track.
+            min_presence_s: certain detections that prove a person; 0 believes every one of
+                them, which is right for keypoints that were checked before.
+        """
+        self._skeleton = skeleton
+        self._max_gap_s = max_gap_s
+        self._min_presence_s = min_presence_s
+        self._active: list[_Person] = []
+        self._ended: list[_Person] = []
+        self._frames: list[int] = []
+        self._times: list[float] = []
+
+    def update(self, frame_index: int, time_s: float, detections: Detections) -> None:
+        """Take one frame's people; frames come in order of time, and may be skipped."""
+        dt = time_s - self._times[-1] if self._times else 0.0
+        self._frames.append(frame_index)
+        self._times.append(time_s)
+        for person in self._active:
+            person.motion.predict(dt)
+        usable = np.isfinite(detections.boxes).all(1)
+        found = [
+            _Sighting(frame_index, time_s, *row)
+            for row in zip(
+                detections.boxes[usable],
+                detections.box_scores[usable].tolist(),
+                detections.keypoints[usable],
+                detections.scores[usable],
+                strict=True,
+            )
+        ]
+        certain = [s for s in found if s.box_score >= _CERTAIN]
+        uncertain = [s for s in found if s.box_score < _CERTAIN]
+        unseen, strangers = self._pair(self._active, certain)
+        self._pair(unseen, uncertain)
+        for sighting in strangers:
+            newcomer = _Person(_Motion(sighting.box))
+            newcomer.see(sighting)
+            self._active.append(newcomer)
+        self._retire(time_s)
+
+    def finish(self) -> tuple[Track2D, ...]:
+        """All tracks, numbered from 1 in order of first appearance."""
+        self._retire(math.inf)
+        people = sorted(
+            (p for p in self._ended if self._is_real(p)),
+            key=lambda p: (p.sightings[0].frame, -float(area(p.sightings[0].box))),
+        )
+        return tuple(self._filled(p, track_id) for track_id, p in enumerate(people, start=1))
+
+    def _pair(
+        self, people: list[_Person], sightings: list[_Sighting]
+    ) -> tuple[list[_Person], list[_Sighting]]:
+        """Give each person at most one sighting; return who and what is left over."""
+        if not people or not sightings:
+            return people, sightings
+        alike = _likeness(people, sightings)
+        pairs = [
+            (row, column)
+            for row, column in zip(*linear_sum_assignment(-alike), strict=True)
+            if alike[row, column] >= _ALIKE
+        ]
+        for row, column in pairs:
+            people[row].see(sightings[column])
+        rows, columns = {r for r, _ in pairs}, {c for _, c in pairs}
+        return (
+            [p for i, p in enumerate(people) if i not in rows],
+            [s for i, s in enumerate(sightings) if i not in columns],
+        )
+
+    def _retire(self, now_s: float) -> None:
+        still = [p for p in self._active if now_s - p.last.time_s <= self._max_gap_s]
+        self._ended += [p for p in self._active if p not in still and self._is_real(p)]
+        self._active = still
+
+    def _is_real(self, person: _Person) -> bool:
+        length_s = self._times[-1] - self._times[0]
+        frame_s = length_s / max(len(self._times) - 1, 1)
+        needed = math.ceil(self._min_presence_s / frame_s) if frame_s > 0 else 1
+        needed = min(needed, math.ceil(len(self._times) / 2))
+        return person.num_certain >= max(needed, 1)
+
+    def _filled(self, person: _Person, track_id: int) -> Track2D:
+        """Consecutive rows; between sightings points and boxes move linearly in time."""
+        seen = person.sightings
+        frames = np.arange(seen[0].frame, person.last.frame + 1, dtype=np.int32)
+        times = np.interp(frames, self._frames, self._times)
+        seen_times = np.array([s.time_s for s in seen])
+        rows = np.array([s.frame for s in seen]) - frames[0]
+        observed = np.zeros(len(frames), bool)
+        observed[rows] = True
+        scores = np.zeros((len(frames), self._skeleton.num_joints), np.float32)
+        scores[rows] = [s.scores for s in seen]
+        return Track2D(
+            track_id=track_id,
+            frames=frames,
+            times_s=times,
+            boxes=_interpolated(times, seen_times, np.stack([s.box for s in seen])),
+            keypoints=_interpolated(times, seen_times, np.stack([s.keypoints for s in seen])),
+            scores=scores,
+            observed=observed,
+            skeleton=self._skeleton,
+        )
+
+
+def _likeness(people: list[_Person], sightings: list[_Sighting]) -> Float:
+    """Mean of IoU and OKS (people, sightings) between what is expected and what is seen."""
+    boxes, keypoints = (
+        np.stack(part) for part in zip(*(p.expected() for p in people), strict=True)
+    )
+    seen_boxes = np.stack([s.box for s in sightings])
+    seen_keypoints = np.stack([s.keypoints for s in sightings])
+    sure = np.stack([p.last.scores for p in people]) >= _KEYPOINT
+    seen_sure: Bool = np.stack([s.scores for s in sightings]) >= _KEYPOINT
+    similarity = oks(
+        keypoints[:, None],
+        seen_keypoints[None],
+        sure[:, None] & seen_sure[None],
+        area(boxes)[:, None],
+    )
+    return np.asarray((iou(boxes, seen_boxes) + similarity) / 2, np.float32)
+
+
+def _interpolated(times: Double, seen_times: Double, values: Float) -> Float:
+    """Values (S, ...) at `seen_times`, linear at `times` (T,), as (T, ...)."""
+    flat = values.reshape(len(values), -1)
+    columns = [np.interp(times, seen_times, column) for column in flat.T]
+    return np.stack(columns, -1).reshape(len(times), *values.shape[1:]).astype(np.float32)
+
+
+def select_people(tracks: tuple[Track2D, ...], choice: str) -> tuple[Track2D, ...]:
+    """The tracks that `--person` asks for.
+
+    Args:
+        choice: "all", "largest" (greatest box area summed over time) or a track id.
+
+    Raises:
+        DataError: there is no track of that id.
+    """
+    if choice == "all" or not tracks:
+        return tracks
+    if choice == "largest":
+        return (max(tracks, key=lambda t: float(area(t.boxes).sum())),)
+    chosen = tuple(t for t in tracks if str(t.track_id) == choice)
+    if not chosen:
+        known = ", ".join(f"{t.track_id} (frames {t.frames[0]}-{t.frames[-1]})" for t in tracks)
+        raise DataError(f"person '{choice}' does not exist; there are {known}; or all, largest")
+    return chosen

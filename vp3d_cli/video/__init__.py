@@ -1,0 +1,12 @@
+"""Videos in and out: all ffmpeg lives in this room.
+
+`probe` says what a file is, `VideoReader` streams its frames with their real times,
+`VideoWriter` encodes frames into a file that appears whole or not at all.
+"""
+
+from vp3d_cli.video.probing import probe
+from vp3d_cli.video.program import ffmpeg_path
+from vp3d_cli.video.reading import VideoReader
+from vp3d_cli.video.writing import VideoWriter
+
+__all__ = ["VideoReader", "VideoWriter", "ffmpeg_path", "probe"]

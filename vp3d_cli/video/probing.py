@@ -1,0 +1,206 @@
+"""What a video is, read with PyAV: the ffprobe program need not be installed."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from vp3d_cli.errors import VideoError
+from vp3d_cli.types import VideoInfo
+from vp3d_cli.video.program import file_url
+
+_STILL_FPS = Fraction(25)  # ffmpeg's own rate for stills and numbered images
+_MAX_FPS = 1000  # beyond it a rate is the container's clock, not the frames'
+_MEASURED_PACKETS = 120  # packets that tell the frame rate where the container does not
+_MAX_REORDER = 16  # frames by which storage and display order may differ
+_PATTERN = re.compile(r"(?P<head>.*)%0?(?P<digits>\d*)d(?P<tail>.*)")
+MAX_STRETCH = 4  # pixels more oblong than this are a broken header
+
+
+def input_options(path: Path) -> dict[str, str]:
+    """ffmpeg's input options for a file or a pattern such as `frames/%04d.png`.
+
+    Only local files may be opened: a playlist in disguise must not fetch from the network.
+    """
+    options = {"protocol_whitelist": "file"}
+    if numbers := _sequence_numbers(path):
+        options |= {"start_number": str(numbers[0])}
+    return options
+
+
+def _sequence_numbers(path: Path) -> list[int]:
+    """The numbers that a printf pattern finds, ascending. The reader ends at the first gap."""
+    pattern = _PATTERN.fullmatch(path.name)
+    if pattern is None or path.exists() or not path.parent.is_dir():
+        return []
+    name = re.compile(re.escape(pattern["head"]) + r"(\d+)" + re.escape(pattern["tail"]))
+    found = (name.fullmatch(file.name) for file in path.parent.iterdir())
+    return sorted(int(match[1]) for match in found if match)
+
+
+def probe(path: Path) -> VideoInfo:
+    """Read a video's size, frame rate and length.
+
+    Args:
+        path: a video, GIF or still image, or numbered images such as `frames/%04d.png`.
+
+    Returns:
+        Sizes as seen upright and with square pixels. A still has one frame and 25 fps.
+
+    Raises:
+        VideoError: there is no such file or no frame in it can be read.
+    """
+    import av
+
+    numbers = _sequence_numbers(path)
+    if not numbers:
+        _require_readable_file(path)
+    try:
+        with av.open(
+            file_url(path), options=input_options(path), metadata_errors="replace"
+        ) as container:
+            return _describe(path, container, len(numbers))
+    except av.FFmpegError as error:
+        raise VideoError(
+            f"{path}: is not a video that can be read ({error.strerror}); "
+            "check that it plays, or convert it to MP4"
+        ) from error
+
+
+def _require_readable_file(path: Path) -> None:
+    if path.is_dir():
+        raise VideoError(f"{path}: is a folder, not a video; name a file in it")
+    if path.exists() and not path.is_file():
+        raise VideoError(f"{path}: is not a regular file; save the video to a file first")
+    try:
+        with path.open("rb") as stream:
+            empty = not stream.read(1)
+    except FileNotFoundError:
+        raise VideoError(f"{path}: no such file; check the path") from None
+    except OSError as error:
+        raise VideoError(
+            f"{path}: cannot be opened ({error.strerror}); check its permissions"
+        ) from error
+    if empty:
+        raise VideoError(f"{path}: is empty; copy or download it again")
+
+
+def _describe(path: Path, container: Any, num_images: int) -> VideoInfo:
+    stream = _video_stream(path, container)
+    frame, packet_fps = _first_frame(path, container, stream)
+    width, height, rotation = _upright_size(frame, stream)
+    duration_s = _duration_s(container, stream)
+    name = container.format.name
+    is_image = name == "image2" or name.endswith("_pipe")
+    if is_image:
+        fps = stream.guessed_rate or _STILL_FPS
+        num_frames: int | None = num_images or 1
+        duration_s = float((num_images or 1) / fps)
+    else:
+        fps = _frame_rate(container, stream, duration_s, packet_fps)
+        num_frames = stream.frames or _number_tag(stream)
+    return VideoInfo(
+        path=path,
+        width=width,
+        height=height,
+        fps=Fraction(fps),
+        num_frames=num_frames,
+        rotation=rotation,
+        duration_s=duration_s,
+        has_audio=bool(container.streams.audio),
+    )
+
+
+def _video_stream(path: Path, container: Any) -> Any:
+    """The first video stream that is no cover picture, as ffmpeg's `V:0` chooses."""
+    import av
+
+    pictures = av.stream.Disposition.attached_pic
+    streams = [s for s in container.streams.video if not s.disposition & pictures]
+    # ffmpeg shows any .txt file as ANSI art
+    if container.format.name == "tty":
+        raise VideoError(f"{path}: is a text file, not a video")
+    if not streams:
+        what = "holds only sound" if container.streams.audio else "holds no pictures"
+        raise VideoError(f"{path}: {what}; give a file with a video stream")
+    if streams[0].codec_context is None:
+        raise VideoError(f"{path}: its codec is unknown; convert it to MP4 (H.264)")
+    return streams[0]
+
+
+def _first_frame(path: Path, container: Any, stream: Any) -> tuple[Any, Fraction | None]:
+    """The first frame that decodes, and the frame rate of the first packets."""
+    import av
+
+    frame, times = None, []
+    for count, packet in enumerate(container.demux(stream)):
+        if packet.pts is not None:
+            times.append(packet.pts * packet.time_base)
+        if frame is None:
+            try:
+                frame = next(iter(packet.decode()), None)
+            except av.FFmpegError:
+                continue  # a recording cut from a stream may start between key frames
+        elif count >= _MEASURED_PACKETS or container.duration is not None:
+            break
+    if frame is None:
+        raise VideoError(
+            f"{path}: no frame can be decoded; the file is damaged, copy or download it again"
+        )
+    return frame, _rate_of(times)
+
+
+def _rate_of(times: list[Fraction]) -> Fraction | None:
+    """Frames per second of presentation times in storage order."""
+    if len(times) > _MEASURED_PACKETS // 2:
+        times = sorted(times)[:-_MAX_REORDER]  # the last ones have gaps that later packets fill
+    span = max(times) - min(times) if times else 0
+    return Fraction((len(times) - 1) / span).limit_denominator(1001) if span else None
+
+
+def _upright_size(frame: Any, stream: Any) -> tuple[int, int, int]:
+    """Width and height in square pixels after turning, and the turn in degrees clockwise.
+
+    The reader's filters do the same arithmetic.
+    """
+    rotation = -frame.rotation % 360
+    if abs(rotation - 90 * round(rotation / 90)) <= 1:  # ffmpeg calls that a quarter turn
+        rotation = 90 * round(rotation / 90) % 360
+    width, height = frame.width, frame.height
+    stretch = stream.sample_aspect_ratio or Fraction(1)
+    if not Fraction(1, MAX_STRETCH) <= stretch <= MAX_STRETCH:
+        stretch = Fraction(1)
+    if rotation in (90, 270):
+        width, height, stretch = height, width, 1 / stretch
+    return int(width * float(stretch) + 0.5), height, rotation
+
+
+def _duration_s(container: Any, stream: Any) -> float | None:
+    """The video's own duration, else the file's; None where neither is stored."""
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    # Matroska keeps it as "00:00:03.000000000"
+    if tag := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", "")):
+        return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3])
+    return container.duration / 1e6 if container.duration else None
+
+
+def _frame_rate(
+    container: Any, stream: Any, duration_s: float | None, measured: Fraction | None
+) -> Fraction:
+    rates = [stream.average_rate, stream.guessed_rate, stream.base_rate]
+    if duration_s is None:
+        rates = [measured, stream.guessed_rate]  # libav's average is a guess then
+    elif container.format.name == "gif" and stream.frames and stream.duration:
+        rates = [stream.frames / (stream.duration * stream.time_base)]  # else the fastest delay
+    return next((rate for rate in rates if rate and 0 < rate <= _MAX_FPS), _STILL_FPS)
+
+
+def _number_tag(stream: Any) -> int | None:
+    """The frame count that mkvmerge stores as a tag."""
+    for key, value in stream.metadata.items():
+        if key.upper().startswith("NUMBER_OF_FRAMES") and value.isdecimal():
+            return int(value)
+    return None

@@ -1,0 +1,222 @@
+"""Streams a video's frames with their real presentation times."""
+
+from __future__ import annotations
+
+import queue
+import re
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import ffmpeg
+import numpy as np
+
+from vp3d_cli.errors import VideoError
+from vp3d_cli.types import Frame, Image
+from vp3d_cli.video.probing import MAX_STRETCH, input_options, probe
+from vp3d_cli.video.program import Program, ffmpeg_path, file_url, has_fps_mode
+
+_MAX_LAG_S = 60  # a line is there within microseconds, or never
+_CLOCK = re.compile(r"showinfo.*\] config in time_base: *(\d+)/(\d+)")
+_STAMP = re.compile(r"showinfo.*\] n: *\d+ pts: *(-?\d+|NOPTS)")
+
+
+class _Stamps:
+    """Index and time of each delivered frame, from what the `showinfo` filter prints.
+
+    Raw video carries no times. `showinfo` sees every decoded frame before `select` drops those
+    ahead of the start, so that lines count all frames. Its decimal seconds are rounded, hence
+    the integer pts; times are computed as `select` computes them, and so agree to the last bit.
+    """
+
+    def __init__(self, start_s: float | None, frame_s: float) -> None:
+        self.num_decoded = 0
+        self.first_s = 0.0
+        self.last_s = 0.0
+        self._start_s = start_s
+        self._frame_s = frame_s
+        self._tick_s = 0.0
+        self._queue: queue.SimpleQueue[tuple[int, float]] = queue.SimpleQueue()
+
+    def read_line(self, line: str) -> None:
+        if found := _STAMP.search(line):
+            self._add(None if found[1] == "NOPTS" else int(found[1]) * self._tick_s)
+        elif found := _CLOCK.search(line):
+            self._tick_s = int(found[1]) / int(found[2])
+
+    def _add(self, time_s: float | None) -> None:
+        selected = self._start_s is None or (time_s is not None and time_s >= self._start_s)
+        if time_s is None:
+            time_s = self.last_s + self._frame_s if self.num_decoded else 0.0
+        if self.num_decoded == 0:
+            self.first_s = time_s
+        self.last_s = time_s
+        if selected:
+            self._queue.put((self.num_decoded, time_s))
+        self.num_decoded += 1
+
+    def next(self) -> tuple[int, float]:
+        """Index and time of the next delivered frame; its line was printed before its pixels."""
+        return self._queue.get(timeout=_MAX_LAG_S)
+
+
+class VideoReader:
+    """The frames of a video from `start_s` up to, not including, `end_s`.
+
+    A context manager and an iterator. Frames are decoded as they are asked for: memory does not
+    depend on the length. They are upright, with square pixels, all of the size in `info`.
+
+    Attributes:
+        info: what the file promises.
+        frames_read: how many frames were delivered so far.
+        warning: after the last frame, a sentence if the file is truncated or damaged.
+    """
+
+    def __init__(
+        self, path: Path, start_s: float | None = None, end_s: float | None = None
+    ) -> None:
+        """Probe the file.
+
+        Args:
+            path: a video, GIF or still image, or numbered images such as `frames/%04d.png`.
+            start_s: skip the frames shown before it, seconds. They are decoded, to count them.
+            end_s: stop at the first frame shown at or after it, seconds.
+
+        Raises:
+            VideoError: it cannot be read, or `start_s` is not before `end_s`.
+        """
+        if start_s is not None and end_s is not None and start_s >= end_s:
+            raise VideoError(f"{path}: the start ({start_s:g} s) must lie before {end_s:g} s")
+        self.info = probe(path)
+        self.frames_read = 0
+        self.warning: str | None = None
+        self._start_s = None if start_s is None else float(start_s)  # numpy's repr is no number
+        self._end_s = end_s
+        self._stamps = _Stamps(self._start_s, float(1 / self.info.fps))
+        self._program: Program | None = None
+        self._ended = False
+
+    def __enter__(self) -> VideoReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self
+
+    def __next__(self) -> Frame:
+        if self._ended:
+            raise StopIteration
+        if self._program is None:
+            self._program = self._start()
+            weakref.finalize(self, self._program.stop)  # where neither `with` nor the end came
+        image: Image = np.empty((self.info.height, self.info.width, 3), np.uint8)
+        if not self._program.read_into(image):
+            self._finish(self._program)
+            raise StopIteration
+        try:
+            index, time_s = self._stamps.next()
+        except queue.Empty:
+            raise VideoError(
+                f"{self.info.path}: ffmpeg ({ffmpeg_path()}) tells no frame times; install another"
+            ) from None
+        if self._end_s is not None and time_s >= self._end_s:
+            self.close()
+            self._require_frames()
+            raise StopIteration
+        self.frames_read += 1
+        return Frame(index, time_s, image)
+
+    def close(self) -> None:
+        """End the decoder; nothing more is delivered."""
+        self._ended = True
+        if self._program is not None:
+            self._program.stop()
+
+    def _start(self) -> Program:
+        width, height = self.info.width, self.info.height
+        modern = has_fps_mode(ffmpeg_path())
+        # PyAV chose the first video stream that is no cover picture; so does V
+        stream = ffmpeg.input(file_url(self.info.path), **input_options(self.info.path))["V:0"]
+        stream = stream.filter("showinfo", **({"checksum": 0} if modern else {}))
+        if self._start_s is not None:
+            stream = stream.filter("select", f"gte(t,{self._start_s!r})")
+        # No-ops but for oblong pixels and a size that changes within the video
+        stretch = f"if(between(sar,1/{MAX_STRETCH},{MAX_STRETCH}),sar,1)"
+        stream = (
+            stream.filter("scale", f"trunc(iw*{stretch}+0.5)", "ih")
+            .filter("setsar", 1)
+            .filter("scale", width, height, force_original_aspect_ratio="decrease")
+            .filter("pad", width, height, "(ow-iw)/2", "(oh-ih)/2")
+        )
+        timing = {"fps_mode": "passthrough"} if modern else {"vsync": 0}
+        # One decoder error among few frames must not make it give up
+        output = stream.output(
+            "pipe:", format="rawvideo", pix_fmt="bgr24", max_error_rate=1, **timing
+        )
+        return Program(output, on_line=self._stamps.read_line, pipe_out=True)
+
+    def _finish(self, program: Program) -> None:
+        """Judge how the decoder ended."""
+        code = program.finish()
+        self.close()
+        if code < 0:
+            cause = "memory may be short" if code == -9 else "try another ffmpeg, or another file"
+            raise VideoError(
+                f"{self.info.path}: ffmpeg ({ffmpeg_path()}) died of signal {-code} after "
+                f"{self._stamps.num_decoded} frames ({program.last_message}); {cause}"
+            )
+        if self._stamps.num_decoded == 0:
+            raise VideoError(
+                f"{self.info.path}: no frame can be decoded ({program.last_message}); "
+                "copy or download it again, or convert it to MP4"
+            )
+        self._require_frames()
+        self.warning = self._damage(program, code)
+
+    def _require_frames(self) -> None:
+        if self.frames_read == 0:
+            start_s = self._start_s or 0.0
+            end = "its end" if self._end_s is None else f"{self._end_s:g} s"
+            length = f"; it lasts {self.info.duration_s:.2f} s" if self.info.duration_s else ""
+            raise VideoError(
+                f"{self.info.path}: has no frame between {start_s:g} s and {end}{length}"
+            )
+
+    def _damage(self, program: Program, code: int) -> str | None:
+        """A sentence if fewer frames came than were promised, or some may be damaged."""
+        info, stamps = self.info, self._stamps
+        read_s = stamps.last_s - stamps.first_s + float(1 / info.fps)
+        read = f"{stamps.num_decoded} frames ({read_s:.2f} s)"
+        if self._is_short(read_s):
+            count = "" if info.num_frames is None else f"{info.num_frames} frames, "
+            return (
+                f"{info.path}: is truncated or damaged: it promises {count}"
+                f"{info.duration_s:.2f} s but only {read} could be read"
+            )
+        if code != 0 or program.num_errors:
+            return (
+                f"{info.path}: may be damaged: ffmpeg reported errors ({program.num_errors}) "
+                f"while reading {read}, the last: {program.last_message}"
+            )
+        return None
+
+    def _is_short(self, read_s: float) -> bool:
+        """Whether both the count, where stored, and the time fall short of the promise.
+
+        An edit list makes the count alone too high; a long last frame, the time alone.
+        """
+        info = self.info
+        if info.duration_s is None:
+            return False
+        if info.num_frames is None:
+            return read_s < info.duration_s - max(1.0, 0.01 * info.duration_s)
+        missing = info.num_frames - self._stamps.num_decoded
+        return missing > 0 and read_s < info.duration_s - float(0.5 / info.fps)
