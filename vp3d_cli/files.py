@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,20 +23,21 @@ def written_whole(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the folder is missing or not writable, or the disk is full.
     """
-    if path.is_dir():
-        raise OutputError(f"{path}: is a folder; give a file name")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: the folder {path.parent} does not exist; create it first")
-    temporary = path.with_name(f".{path.stem[:100]}-{secrets.token_hex(4)}{path.suffix}")
     try:
-        temporary.touch()
-        yield temporary
-        os.replace(temporary, path)
+        if path.exists() and not path.is_file():  # renaming would replace even /dev/null
+            raise OutputError(f"{path}: is a folder or a device; give a file name")
+        if not path.parent.is_dir():
+            raise OutputError(f"{path}: the folder {path.parent} does not exist; create it first")
+        temporary = path.with_name(f".vp3d-{secrets.token_hex(6)}{path.suffix}")
+        try:
+            temporary.touch()
+            yield temporary
+            temporary.replace(path)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def sha256(path: Path) -> str:

@@ -16,9 +16,10 @@ from vp3d_cli.errors import DataError
 from vp3d_cli.overlap import area, iou, oks
 from vp3d_cli.types import Bool, Detections, Double, Float, Skeleton, Track2D
 
-# Detectors report 0.5 where they are certain of a person; below it a detection may keep a track
-# alive but neither starts one nor counts as proof of a person.
-_CERTAIN = 0.5
+# Box score of a certain person (MoveNet's people measure 0.6 to 0.9, furniture below 0.6; Mask
+# R-CNN's mostly above 0.9). Below it a detection may keep a track alive, but neither starts one
+# nor counts as proof of a person.
+_CERTAIN = 0.6
 # Scores from which a keypoint takes part in a comparison.
 _KEYPOINT = 0.2
 # Mean of IoU and OKS below which two views are not of the same person.

@@ -293,10 +293,15 @@ class Result:
     provenance: Json = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if [(t.track_id, len(t)) for t in self.tracks2d] != [
-            (t.track_id, len(t)) for t in self.tracks3d
-        ]:
-            raise ValueError("tracks2d and tracks3d: expected the same ids and lengths in order")
+        pairs = list(zip(self.tracks2d, self.tracks3d, strict=True))
+        if any(
+            a.track_id != b.track_id or not np.array_equal(a.frames, b.frames) for a, b in pairs
+        ):
+            raise ValueError("tracks2d and tracks3d: expected the same ids and frames in order")
+        if len({track.track_id for track in self.tracks2d}) != len(pairs):
+            raise ValueError("tracks2d: expected every id once")
+        if len({(a.skeleton, b.skeleton) for a, b in pairs}) > 1:
+            raise ValueError("tracks: expected one 2D and one 3D skeleton for all")
 
     @property
     def num_rows(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,29 @@ def test_an_impossible_place_is_an_output_error(name: str, tmp_path: Path) -> No
     with pytest.raises(OutputError, match="folder"), files.written_whole(path):
         pytest.fail("there is nowhere to write")
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_name_too_long_is_an_output_error(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 300 + ".npz")
+    with pytest.raises(OutputError, match="cannot be written"), files.written_whole(path) as t:
+        t.write_text("whole")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_longest_name_there_is_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / ("動" * 83 + ".npz")  # 253 bytes of the 255 that file systems take
+    with files.written_whole(path) as temporary:
+        temporary.write_text("whole")
+    assert path.read_text() == "whole"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no named pipes there")
+def test_a_device_is_never_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(OutputError, match="device"), files.written_whole(path):
+        pytest.fail("there is nowhere to write")
+    assert path.is_fifo()
 
 
 _FILL_THE_DISK = """

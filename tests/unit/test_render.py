@@ -177,6 +177,8 @@ class TestOverlay:
         image = overlay(replace(track2d, keypoints=keypoints), track3d)
         x, y = keypoints[0, COCO.index("left_elbow")].astype(int)
         assert near(image[y - 20, x + 20], palette.SIDES["left"]).all()
+        filled = replace(track2d, keypoints=keypoints, observed=np.zeros(len(track2d), bool))
+        assert overlay(filled, track3d).any()
 
 
 class TestPanel:

@@ -161,6 +161,8 @@ def test_probe_of_matroska_knows_time_but_no_count(grey: Path, tmp_path: Path) -
     info = probe(path)
     assert (info.num_frames, info.fps) == (None, FPS)
     assert info.duration_s == pytest.approx(3.0, abs=0.01)
+    run_ffmpeg("-i", grey, "-c", "copy", "-metadata:s:v", "NUMBER_OF_FRAMES=30", path)
+    assert probe(path).num_frames == 30
 
 
 def test_probe_measures_the_rate_of_a_live_recording(grey: Path, tmp_path: Path) -> None:
@@ -232,6 +234,13 @@ def test_what_is_no_video_is_a_plain_sentence(
         VideoReader(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert said in str(caught.value)
+
+
+def test_a_name_that_is_not_utf8(grey: Path, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.mp4")
+    path.write_bytes(grey.read_bytes())
+    with pytest.raises(VideoError, match="rename the file"):
+        read_all(path)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -352,15 +361,22 @@ def test_a_turned_video_gives_the_same_upright_picture(tmp_path: Path, quarter_t
     assert worst(frames[1].image, upright) < 12
 
 
-@pytest.mark.parametrize("aspect", ["4/3", "3/4"])
-def test_oblong_pixels_are_made_square(tmp_path: Path, aspect: str) -> None:
+@pytest.mark.parametrize(
+    ("aspect", "quarter_turns", "size"),
+    [("4/3", 0, (128, 64)), ("3/4", 0, (72, 64)), ("4/3", 1, (48, 96)), ("3/4", 3, (85, 96))],
+)
+def test_oblong_pixels_are_made_square(
+    tmp_path: Path, aspect: str, quarter_turns: int, size: tuple[int, int]
+) -> None:
     path = tmp_path / "oblong.mp4"
     still = encode(tmp_path / "still.mp4", [picture(96, 64)] * 2)
     run_ffmpeg("-i", still, "-vf", f"setsar={aspect}", "-c:v", "libx264", path)
-    width = {"4/3": 128, "3/4": 72}[aspect]
+    turn_in_container(path, quarter_turns)
     frame = read_all(path)[0]
-    assert (probe(path).width, probe(path).height) == (width, 64)
-    assert worst(frame.image, picture(width, 64)) < 12
+    assert (probe(path).width, probe(path).height) == size
+    upright = np.rot90(picture(96, 64), -quarter_turns)
+    columns = ((np.arange(size[0]) + 0.5) * upright.shape[1] / size[0]).astype(int)
+    assert worst(frame.image, upright[:, columns]) < 12
 
 
 @pytest.mark.parametrize(
@@ -741,6 +757,21 @@ def test_a_dying_encoder_is_an_output_error(tmp_path: Path, more_frames: int) ->
     with pytest.raises(OutputError, match="ended with signal 9"):
         write()
     assert names_in(tmp_path) == []
+
+
+def test_an_ffmpeg_without_the_encoder_is_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poor = tmp_path / "ffmpeg"
+    poor.write_text(
+        f'#!/bin/bash\nexec {ffmpeg_path()} "${{@/libx264/libx999}}"  # as if built without it\n'
+    )
+    poor.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    (tmp_path / "videos").mkdir()
+    with pytest.raises(BackendUnavailableError, match="built without libx264"):
+        write_video(tmp_path / "videos" / "out.mp4", [picture()] * 3)
+    assert names_in(tmp_path / "videos") == []
 
 
 def test_a_limit_on_file_size_is_an_output_error(tmp_path: Path) -> None:

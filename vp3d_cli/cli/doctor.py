@@ -82,9 +82,7 @@ def _intact(entry: WeightsEntry) -> str:
 
 def _cuda() -> str:
     try:
-        import torch
+        from vp3d_cli.lift.device import describe_gpus
     except (ImportError, OSError):
         return "unknown without torch"
-    if not torch.cuda.is_available():
-        return "none that PyTorch can use (the lifter and movenet need none)"
-    return ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+    return describe_gpus()

@@ -141,14 +141,18 @@ class _TensorUnpickler(pickle.Unpickler):
             return getattr(torch._utils, name)
         if module == "torch" and name.endswith("Storage"):
             return super().find_class(module, name)
-        if module.split(".")[0] == "numpy":
+        # Numbers and generators of NumPy, and the bytes inside them.
+        if module.split(".")[0] == "numpy" or (module, name) == ("_codecs", "encode"):
             return _Inert
         raise pickle.UnpicklingError(f"it asks for {module}.{name}")
 
 
 def _read_videopose3d(blob: bytes, where: str, skeleton_in: str, causal: bool) -> Checkpoint:
+    # torch.load takes a module; this one has what it uses of `pickle`, and only that.
     safe = SimpleNamespace(
-        Unpickler=_TensorUnpickler, load=lambda file, **kw: _TensorUnpickler(file, **kw).load()
+        __name__="vp3d_tensors",
+        Unpickler=_TensorUnpickler,
+        load=lambda file, **options: _TensorUnpickler(file, **options).load(),
     )
     try:
         content = torch.load(

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 
 from vp3d_cli import skeletons
-from vp3d_cli.errors import BackendUnavailableError, DataError, SkeletonMismatchError
+from vp3d_cli.errors import DataError, SkeletonMismatchError
 from vp3d_cli.geometry import flip_centred, rotate
 from vp3d_cli.lift import normalise
 from vp3d_cli.lift.checkpoint import Checkpoint, build_models
+from vp3d_cli.lift.device import torch_device
 from vp3d_cli.types import Camera, Float, Json, Skeleton, Track2D, Track3D, VideoInfo
 
 # Frames predicted a chunk and chunks a batch: bounds memory whatever the length of a track.
@@ -35,13 +36,9 @@ class Lifter:
     """
 
     def __init__(self, checkpoint: Checkpoint, name: str, digest: str, device: str = "cpu") -> None:
-        if device.startswith("cuda") and not torch.cuda.is_available():
-            raise BackendUnavailableError(
-                f"device {device}: this PyTorch sees no CUDA; use --device cpu"
-            )
         self.config = checkpoint.config
         self.name, self.digest = name, digest
-        self.device = torch.device(device)
+        self.device = torch_device(device)
         pose, trajectory = build_models(checkpoint, name)
         self._pose = pose.to(self.device)
         self.has_trajectory = trajectory is not None

@@ -50,6 +50,11 @@ def capsules(starts: Float, ends: Float, start_radii: Float, end_radii: Float) -
     return circle
 
 
+def discs(centres: Float, radii: Float) -> Float:
+    """Outlines (N, V, 2) of circles; cv2.circle would make the small ones a cross."""
+    return np.asarray(centres[:, None] + _CIRCLE * np.maximum(radii, 0.5)[:, None, None])
+
+
 def fill(image: Image, outline: Int, colour: Colour, alpha: float = 1.0) -> None:
     """Fill one convex outline (V, 2), fixed-point; fade it into what it covers by `alpha`.
 
@@ -71,11 +76,6 @@ def fill(image: Image, outline: Int, colour: Colour, alpha: float = 1.0) -> None
 def lines(image: Image, segments: Real, colour: Colour, thickness: int = 1) -> None:
     """Draw segments (N, 2, 2), px, in one colour."""
     cv2.polylines(image, list(fixed(segments)), False, colour, thickness, cv2.LINE_AA, _SHIFT)
-
-
-def disc(image: Image, centre: Float, radius: float, colour: Colour) -> None:
-    """Fill a circle; `centre` (2,) and `radius` px. cv2.circle would make small ones a cross."""
-    fill(image, fixed(centre + _CIRCLE * np.float32(max(radius, 0.5))), colour)
 
 
 @lru_cache(maxsize=256)

@@ -217,7 +217,7 @@ def _empty_canvas(layout: Layout) -> Image:
     for side in ("right", "left"):
         draw.text(footer, side, right, middle, palette.MUTED, align=1)
         right -= draw.text_width(side, 14) + 12
-        centre = np.array([right, middle], np.float32)
-        draw.disc(footer, centre, 4.5, palette.SIDES[side])
+        dot = draw.discs(np.array([[right, middle]], np.float32), np.array([4.5], np.float32))
+        draw.fill(footer, draw.fixed(dot)[0], palette.SIDES[side])
         right -= 20
     return canvas

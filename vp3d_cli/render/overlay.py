@@ -15,6 +15,7 @@ _CALM_ROWS = 9
 _STROKE, _THIN, _THICK = 0.0062, 1.3, 6.0
 # How bold a joint without any score still is, and how bold frames that were filled in are.
 _FAINTEST, _FILLED = 0.12, 0.6
+_MOST_DASHES = 60
 
 
 class Overlay:
@@ -48,12 +49,16 @@ class _Person:
         self._boldness = np.maximum(palette.strength(track.scores, typical), _FAINTEST)
         self._edges = np.array(track.skeleton.edge_indices, np.intp).reshape(-1, 2)
         self._edge_colours = palette.edge_colours(track.skeleton)
-        self._joint_colours = palette.joint_colours(track.skeleton)
+        self._joint_colours = [
+            palette.mix(colour, palette.WHITE, 0.75)
+            for colour in palette.joint_colours(track.skeleton)
+        ]
         self._boxes = _calm(track.boxes) * np.float32(scale)
         size = self._boxes[:, 2:] - self._boxes[:, :2]
         self.stroke = np.clip(_STROKE * np.hypot(size[:, 0], size[:, 1]), _THIN, _THICK)
 
     def draw_bones(self, image: Image, row: int) -> None:
+        """Bones with a dark edge, then joints; what is unsure is fainter, what is unknown absent."""
         points = self._track.keypoints[row] * np.float32(self._scale)
         seen = np.isfinite(points).all(-1)
         edges = np.flatnonzero(seen[self._edges].all(-1))
@@ -68,12 +73,14 @@ class _Person:
         casing = draw.fixed(draw.capsules(starts, ends, radii + 1.2, radii + 1.2))
         bones = draw.fixed(draw.capsules(starts, ends, radii, radii))
         for outline, alpha in zip(casing, alphas, strict=True):
-            draw.fill(image, outline, palette.INK, 0.8 * float(alpha) ** 3)
+            draw.fill(image, outline, palette.INK, float(alpha) ** 3)
         for outline, colour, alpha in zip(bones, colours, alphas, strict=True):
             draw.fill(image, outline, colour, float(alpha))
-        for joint in np.flatnonzero(seen & (bold > 2 * _FAINTEST)):
-            inner = palette.mix(self._joint_colours[joint], palette.WHITE, 0.75)
-            draw.disc(image, points[joint], 0.75 * float(self.stroke[row]), inner)
+        joints = np.flatnonzero(seen & (bold > 2 * _FAINTEST))
+        radii = np.full(len(joints), 0.75 * self.stroke[row], np.float32)
+        dots = draw.fixed(draw.discs(points[joints], radii))
+        for outline, joint in zip(dots, joints, strict=True):
+            draw.fill(image, outline, self._joint_colours[joint])
 
     def _draw_filled(
         self, image: Image, starts: Float, ends: Float, colours: list[palette.Colour], row: int
@@ -81,7 +88,8 @@ class _Person:
         """Thin dashes: nobody saw these bones, they were interpolated."""
         radius = max(0.55 * float(self.stroke[row]), 0.9)
         for start, end, colour in zip(starts, ends, colours, strict=True):
-            dashes = max(2, round(float(np.hypot(*(end - start))) / (7 * radius)))
+            length = float(np.hypot(*(end - start)))
+            dashes = int(np.clip(length / (7 * radius), 2, _MOST_DASHES))
             at = np.arange(dashes, dtype=np.float32)[:, None] / dashes
             begin, finish = start + (end - start) * at, start + (end - start) * (at + 0.5 / dashes)
             radii = np.full(dashes, radius, np.float32)

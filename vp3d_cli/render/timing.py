@@ -10,7 +10,7 @@ import numpy as np
 from vp3d_cli.types import Double, Image, Int, Result
 
 # No frame stays longer: a jump beyond this, or backwards, is a broken clock.
-_LONGEST_S = 60.0
+_LONGEST_S = 600.0
 
 Moment = tuple[int, float, Image | None]
 

@@ -12,6 +12,8 @@ from vp3d_cli.render.scene import DISTANCE_M, View, on_the_floor
 from vp3d_cli.types import Bool, Float, Image, Int, Real, Track3D
 
 Indices = NDArray[np.intp]
+# What a limb or a joint is drawn with, from back to front: fixed-point outlines and colours.
+Part = list[tuple[Int, palette.Colour]]
 
 # Radius of the figure at a joint, metres; by the joint's name without its side.
 _RADII_M = {
@@ -85,19 +87,12 @@ class PersonView:
         bold = np.concatenate([boldness[bones].min(-1), boldness[joints]])
         tones = _tones(colours, away - DISTANCE_M, bold)
         radii = self._view.radius_px(self._radii_m, depth)
-        limbs = _limbs(points[:, :2], radii, bones)
-        limb_colours = [_lit(tones[: len(bones)], light) for *_, light in _LIMB]
-        joint_colours = [_lit(tones[len(bones) :], light) for *_, light in _JOINT]
+        parts = _limbs(points[bones, :2], radii[bones], tones[: len(bones)])
+        parts += _discs(points[joints, :2], radii[joints], tones[len(bones) :])
         away[len(bones) :] -= _JOINT_BIAS_M
         for part in np.argsort(-away):
-            if part < len(bones):
-                for outlines, colours_of in zip(limbs, limb_colours, strict=True):
-                    draw.fill(panel, outlines[part], colours_of[part])
-                continue
-            joint = joints[part - len(bones)]
-            for (share, extra, _), colours_of in zip(_JOINT, joint_colours, strict=True):
-                radius = float(radii[joint]) * share + extra
-                draw.disc(panel, points[joint, :2], radius, colours_of[part - len(bones)])
+            for outline, colour in parts[part]:
+                draw.fill(panel, outline, colour)
 
     def _draw_shadow(self, panel: Image, scene: Float, bones: Indices) -> None:
         """Darken the floor straight under the limbs, the more the closer they are to it."""
@@ -133,15 +128,29 @@ def _lit(tones: Float, light: float) -> list[palette.Colour]:
     return [(blue, green, red) for blue, green, red in np.rint(mixed).astype(int).tolist()]
 
 
-def _limbs(points: Float, radii: Float, bones: Indices) -> list[Int]:
-    """For each layer of the limbs their fixed-point outlines (E, V, 2)."""
-    ends, end_radii = points[bones], radii[bones]
+def _limbs(ends: Float, radii: Float, tones: Float) -> list[Part]:
+    """Limbs between `ends` (E, 2, 2), px, with the radii (E, 2) there."""
     share, extra, shift, _ = np.array(_LIMB, np.float32).T[:, :, None, None]
-    layers = share * end_radii + extra
-    lit = ends + (shift * end_radii)[..., None] * _LIGHT
-    stacked = lit.reshape(-1, 2, 2), layers.reshape(-1, 2)
-    outlines = draw.capsules(*stacked[0].swapaxes(0, 1), *stacked[1].T)
-    return list(draw.fixed(outlines).reshape(len(_LIMB), len(bones), *outlines.shape[1:]))
+    lit = (ends + (shift * radii)[..., None] * _LIGHT).reshape(-1, 2, 2)
+    widths = (share * radii + extra).reshape(-1, 2)
+    outlines = draw.capsules(lit[:, 0], lit[:, 1], widths[:, 0], widths[:, 1])
+    return _parts(outlines, [_lit(tones, light) for *_, light in _LIMB])
+
+
+def _discs(centres: Float, radii: Float, tones: Float) -> list[Part]:
+    """Joints at `centres` (J, 2), px."""
+    share, extra, _ = np.array(_JOINT, np.float32).T[:, :, None]
+    outlines = draw.discs(np.tile(centres, (len(_JOINT), 1)), (share * radii + extra).ravel())
+    return _parts(outlines, [_lit(tones, light) for *_, light in _JOINT])
+
+
+def _parts(outlines: Float, colours: list[list[palette.Colour]]) -> list[Part]:
+    """Parts from the outlines (layers * N, V, 2) and the N colours of each layer."""
+    layers = draw.fixed(outlines).reshape(len(colours), -1, *outlines.shape[1:])
+    return [
+        list(zip(part, tones, strict=True))
+        for part, tones in zip(layers.swapaxes(0, 1), zip(*colours, strict=True), strict=True)
+    ]
 
 
 def _around(panel: Image, points: Float) -> tuple[Image, Float]:

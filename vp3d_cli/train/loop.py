@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from vp3d_cli.errors import BackendUnavailableError, DataError
+from vp3d_cli.errors import DataError
 from vp3d_cli.evaluate import metrics
 from vp3d_cli.files import written_whole
 from vp3d_cli.lift.checkpoint import Checkpoint, save_checkpoint
+from vp3d_cli.lift.device import torch_device
 from vp3d_cli.lift.model import StridedTemporalModel, TemporalModel
 from vp3d_cli.skeletons import get
 from vp3d_cli.train.config import TrainConfig
@@ -85,11 +86,7 @@ class Trainer:
     """A run in a folder: `lifter.safetensors` (best so far), `last.pt` (to resume), `log.csv`."""
 
     def __init__(self, config: TrainConfig, folder: Path, device: str = "cpu") -> None:
-        if device.startswith("cuda") and not torch.cuda.is_available():
-            raise BackendUnavailableError(
-                f"device {device}: this PyTorch sees no CUDA; use --device cpu"
-            )
-        self.config, self.folder, self.device = config, folder, torch.device(device)
+        self.config, self.folder, self.device = config, folder, torch_device(device)
         self.mocap = read_mocap(config.data.mocap, config.data.split, "train")
         held_out = "heldout" if config.data.split else "train"
         self.validation = _synthesize(

@@ -225,7 +225,8 @@ class VideoWriter:
             t=length_s,
             protocol_whitelist="file",
         )
-        options = {"c:v": "copy", "c:a": audio_codec} | self._container.muxer
+        # Chapters of the source would outlast a clip
+        options = {"c:v": "copy", "c:a": audio_codec, "map_chapters": -1} | self._container.muxer
         return ffmpeg.output(
             ffmpeg.input(file_url(silent))["v:0"], sound["a:0"], file_url(whole), **options
         )

@@ -1,0 +1,31 @@
+"""Where the networks run."""
+
+from __future__ import annotations
+
+import torch
+
+from vp3d_cli.errors import BackendUnavailableError
+
+
+def torch_device(name: str) -> torch.device:
+    """The device "cpu", "cuda" or "cuda:1".
+
+    Raises:
+        BackendUnavailableError: no such device, or PyTorch cannot use it here.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise BackendUnavailableError(f"device '{name}': unknown; use cpu, cuda, cuda:1") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise BackendUnavailableError(
+            f"device '{name}': PyTorch sees {torch.cuda.device_count()} CUDA devices; "
+            "use --device cpu, or install a CUDA build of PyTorch"
+        )
+    return device
+
+
+def describe_gpus() -> str:
+    """Names of the CUDA devices, for people."""
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return ", ".join(names) or "none that PyTorch can use; movenet and the lifter need none"
