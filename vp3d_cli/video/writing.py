@@ -203,11 +203,9 @@ class VideoWriter:
 
     def _add_audio(self, codec: str, silent: Path, whole: Path) -> bool:
         """Copy the sound, or encode it where it cannot be copied; whether that succeeded."""
-        takes, encoder = self._container.copied_audio, self._container.audio_encoder
-        # Packets cannot be cut where a clip starts: only a decoder seeks to the sample
-        can_copy = codec in takes and self._audio_start_s == 0
-        for audio_codec in ("copy", encoder) if can_copy else (encoder,):
-            with Program(self._muxing(str(audio_codec), silent, whole)) as program:
+        encoder = str(self._container.audio_encoder)
+        for how in ("copy", encoder) if codec in self._container.copied_audio else (encoder,):
+            with Program(self._muxing(how, silent, whole)) as program:
                 if program.finish() == 0 and not _disk_full(program):
                     return True
         self.warning = (

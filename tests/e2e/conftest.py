@@ -1,0 +1,39 @@
+"""The command line as a person uses it: exit code, stdout, stderr, files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from vp3d_cli.cli.main import main
+
+DEMO = Path(__file__).parents[2] / "examples" / "demo.mp4"
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def vp3d(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., Ran]:
+    """Run `vp3d ARGS` in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*args: object) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["vp3d", *map(str, args)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return Ran(int(stop.value.code or 0), captured.out, captured.err)
+
+    return run
