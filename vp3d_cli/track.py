@@ -20,9 +20,9 @@ from vp3d_cli.types import Bool, Detections, Double, Float, Skeleton, Track2D
 # R-CNN's mostly above 0.9). Below it a detection may keep a track alive, but neither starts one
 # nor counts as proof of a person.
 _CERTAIN = 0.6
-# Scores from which a keypoint takes part in a comparison.
-_KEYPOINT = 0.2
-# Mean of IoU and OKS below which two views are not of the same person.
+# Share of a person's mean score from which a keypoint takes part in a comparison.
+_SURE = 0.5
+# Likeness (see `_likeness`) below which a sighting is of somebody else.
 _ALIKE = 0.15
 _ROUNDING_S = 1e-6
 # A person is proven by this many seconds of certain detections (or half of a shorter video).
@@ -36,7 +36,8 @@ class _Motion:
     four coordinates share one covariance because they share the noise.
     """
 
-    _ACCELERATION = 4.0  # diagonals / s², spectral density's root
+    # Wide: people turn and jump, and a box shrinks by a limb that went unseen.
+    _ACCELERATION = 16.0  # diagonals / s², root of the spectral density
     _JITTER = 0.03  # diagonals, a detector's standard deviation
     _UNKNOWN_SPEED = 1.0  # diagonals / s
 
@@ -55,6 +56,12 @@ class _Motion:
         self._state = step @ self._state
         self._covariance = step @ self._covariance @ step.T + noise
 
+    def likelihood(self, boxes: Float) -> Float:
+        """How well boxes (P, 4) fit the prediction, 1 at best, given how unsure it is."""
+        off = (_centre_size(boxes) - self._state[0]) / np.linalg.norm(self._state[0, 2:])
+        variance = self._covariance[0, 0] + self._JITTER**2
+        return np.asarray(np.exp(-(off**2).sum(-1) / (2 * variance)), np.float32)
+
     def correct(self, box: Float) -> None:
         gain = self._covariance[:, 0] / (self._covariance[0, 0] + self._JITTER**2)
         self._state += np.outer(gain, _centre_size(box) - self._state[0])
@@ -62,7 +69,9 @@ class _Motion:
 
 
 def _centre_size(box: Float) -> Double:
-    return np.concatenate([(box[:2] + box[2:]) / 2, box[2:] - box[:2]]).astype(np.float64)
+    """Boxes (..., 4) xyxy as centre x, y, width, height."""
+    low, high = box[..., :2], box[..., 2:]
+    return np.concatenate([(low + high) / 2, high - low], axis=-1).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -94,7 +103,7 @@ class _Person:
         """Predicted box (4,) and the last keypoints (J, 2) carried along with it."""
         box = self.motion.box
         moved = (box[:2] + box[2:] - self.last.box[:2] - self.last.box[2:]) / 2
-        return box, self.last.keypoints + moved
+        return box, np.asarray(self.last.keypoints + moved, np.float32)
 
     def see(self, sighting: _Sighting) -> None:
         if self.sightings:
@@ -229,28 +238,40 @@ class Tracker:
 
 
 def _likeness(people: list[_Person], sightings: list[_Sighting]) -> Float:
-    """Mean of IoU and OKS (people, sightings) between what is expected and what is seen."""
+    """How much each sighting is what is expected of each person (people, sightings), 0 to 1.
+
+    The mean of three views: IoU of the boxes, OKS of the keypoints, and the motion's own
+    likelihood, which still tells near from far where slow frame rates leave no overlap.
+    """
     boxes, keypoints = (
         np.stack(part) for part in zip(*(p.expected() for p in people), strict=True)
     )
     seen_boxes = np.stack([s.box for s in sightings])
     seen_keypoints = np.stack([s.keypoints for s in sightings])
-    sure = np.stack([p.last.scores for p in people]) >= _KEYPOINT
-    seen_sure: Bool = np.stack([s.scores for s in sightings]) >= _KEYPOINT
-    similarity = oks(
-        keypoints[:, None],
-        seen_keypoints[None],
-        sure[:, None] & seen_sure[None],
-        area(boxes)[:, None],
-    )
-    return np.asarray((iou(boxes, seen_boxes) + similarity) / 2, np.float32)
+    sure = _sure(np.stack([p.last.scores for p in people]))
+    seen_sure = _sure(np.stack([s.scores for s in sightings]))
+    both = sure[:, None] & seen_sure[None]
+    similarity = oks(keypoints[:, None], seen_keypoints[None], both, area(boxes)[:, None])
+    likely = np.stack([p.motion.likelihood(seen_boxes) for p in people])
+    return np.asarray((iou(boxes, seen_boxes) + similarity + likely) / 3, np.float32)
+
+
+def _sure(scores: Float) -> Bool:
+    """The keypoints (P, J) that a person can be known by; detectors differ in their scales."""
+    return np.asarray(scores >= _SURE * scores.mean(1, keepdims=True), np.bool_)
 
 
 def _interpolated(times: Double, seen_times: Double, values: Float) -> Float:
-    """Values (S, ...) at `seen_times`, linear at `times` (T,), as (T, ...)."""
-    flat = values.reshape(len(values), -1)
-    columns = [np.interp(times, seen_times, column) for column in flat.T]
-    return np.stack(columns, -1).reshape(len(times), *values.shape[1:]).astype(np.float32)
+    """Values (S, ...) at `seen_times`, linear at `times` (T,), as (T, ...).
+
+    A keypoint that is missing here and there is filled likewise; one never seen stays NaN.
+    """
+    filled = np.full((len(times), values[0].size), np.nan, np.float32)
+    for column, source in zip(filled.T, values.reshape(len(values), -1).T, strict=True):
+        known = np.isfinite(source)
+        if known.any():
+            column[:] = np.interp(times, seen_times[known], source[known])
+    return filled.reshape(len(times), *values.shape[1:])
 
 
 def select_people(tracks: tuple[Track2D, ...], choice: str) -> tuple[Track2D, ...]:

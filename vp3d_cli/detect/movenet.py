@@ -114,7 +114,7 @@ class MoveNet:
             Best person first. `box_scores` is the mean of the nine best keypoint scores; boxes
             are tight around the keypoints that count.
         """
-        image = cv2.cvtColor(frame.image, cv2.COLOR_BGR2RGB)
+        image = np.ascontiguousarray(frame.image[..., ::-1])
         people = [self._refine(image, person) for person in self._find(image)]
         return self._distinct(np.array(people, np.float32).reshape(-1, 17, 3))
 

@@ -3,7 +3,7 @@
 An NPZ with one row per person per frame, in any order:
 
 - `frame` (N,) integers from 0
-- `keypoints_2d` (N, J, 2) pixels; NaN where a keypoint is missing
+- `keypoints_2d` (N, J, 2) pixels; NaN where a keypoint is missing; rows of nothing are ignored
 - `scores_2d` (N, J); NaN only where the keypoint is
 - optional: `boxes` (N, 4), `track_id` (N,), `observed` (N,) bool; rows not observed are ignored
 - optional: `meta`, as in a pose file, which names the skeleton; COCO-17 without it
@@ -69,7 +69,6 @@ class Precomputed:
     """All rows of a file, found by frame index."""
 
     def __init__(self, path: Path) -> None:
-        self._hash = ""
         arrays = _read(path)
         try:
             self._hash = files.sha256(path)
@@ -101,9 +100,10 @@ class Precomputed:
 
 def _read(path: Path) -> Arrays:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataError(f"{path}: is a single array, not an .npz of named arrays")
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise DataError(f"{path}: is a single array, not an .npz of named arrays")
+        with archive:
             missing = [key for key in _NEEDED if key not in archive]
             if missing:
                 has = ", ".join(archive.files[:12]) or "nothing"
@@ -139,12 +139,13 @@ def _checked(arrays: Arrays, skeleton: Skeleton) -> Arrays:
     shapes |= {"boxes": (rows, 4), "track_id": (rows,), "observed": (rows,)}
     kinds = {"frame": "iu", "track_id": "iu", "observed": "b"}
     names = {"iu": "integers", "b": "bool", "fiu": "numbers"}
-    for key in shapes.keys() & arrays.keys():
+    for key in (key for key in shapes if key in arrays):
         require_shape(key, arrays[key], shapes[key])
         kind = kinds.get(key, "fiu")
         if arrays[key].dtype.kind not in kind:
             raise ValueError(f"{key}: expected {names[kind]}, got {arrays[key].dtype}")
-    keep = arrays.get("observed", np.ones(rows, bool))
+    somebody = ~np.isnan(arrays["keypoints_2d"]).any(-1).all(-1)
+    keep = arrays.get("observed", np.ones(rows, bool)) & somebody
     frame, track_id = arrays["frame"][keep], arrays.get("track_id", np.arange(rows))[keep]
     if (frame < 0).any():
         raise ValueError(f"frame: expected 0 or more, got {frame.min()}")

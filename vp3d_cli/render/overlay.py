@@ -58,7 +58,7 @@ class _Person:
         self.stroke = np.clip(_STROKE * np.hypot(size[:, 0], size[:, 1]), _THIN, _THICK)
 
     def draw_bones(self, image: Image, row: int) -> None:
-        """Bones with a dark edge, then joints; what is unsure is fainter, what is unknown absent."""
+        """Bones with a dark edge, then joints; the unsure are fainter, the unknown left out."""
         points = self._track.keypoints[row] * np.float32(self._scale)
         seen = np.isfinite(points).all(-1)
         edges = np.flatnonzero(seen[self._edges].all(-1))

@@ -6,7 +6,6 @@ import csv
 import dataclasses
 import logging
 import math
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +121,14 @@ class Trainer:
         first = self.epoch * schedule.steps_per_epoch
         stream = _Stream(self.config, self.mocap, self.epoch)
         # Enough batches ahead to bridge the synthesis of the next epoch's sequences.
-        loader = DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=32)
+        # Its own generator keeps it from drawing on dropout's, which a resumed run must match.
+        loader = DataLoader(
+            stream,
+            batch_size=None,
+            num_workers=1,
+            prefetch_factor=32,
+            generator=torch.Generator(),
+        )
         loss_sum = 0.0
         for step, batch in enumerate(loader, start=first + 1):
             loss_sum += self._step(batch)
@@ -265,8 +271,7 @@ def open_run(config: TrainConfig, folder: Path, device: str, *, resume: bool) ->
     if (folder / LAST).exists() and not resume:
         raise DataError(f"{folder}: already holds a run; give --resume or another --out")
     folder.mkdir(parents=True, exist_ok=True)
-    with warnings.catch_warnings():
-        trainer = Trainer(config, folder, device)
+    trainer = Trainer(config, folder, device)
     if resume:
         trainer.resume()
     return trainer

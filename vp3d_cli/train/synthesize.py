@@ -20,10 +20,11 @@ from vp3d_cli.types import Float, Real
 
 _H36M = get("h36m17")
 _COCO = get("coco17")
-_PARENT = {child: parent for parent, child in _H36M.edge_indices}
+# Nose, eyes and ears, 17 to 21, hang on the neck.
+_PARENT = {child: parent for parent, child in _H36M.edge_indices} | dict.fromkeys(range(17, 22), 9)
 _LEFT_ARM, _RIGHT_ARM = (11, 12, 13), (14, 15, 16)
 _LEFT_LEG, _RIGHT_LEG = (4, 5, 6), (1, 2, 3)
-_THORAX, _NECK, _HEAD = 8, 9, 10
+_SPINE, _THORAX, _NECK = 7, 8, 9
 
 # Bone lengths of the average Human3.6M subject, metres, by child joint; hips and shoulders are
 # laid out by width instead.
@@ -41,8 +42,9 @@ class Synthesis:
     Attributes:
         fps: frame rates, low and high.
         speed_sigma: log-normal spread of playing speed.
-        arm_swap, leg_swap: take these limbs' directions from another sequence.
+        arm_swap, leg_swap: chance, for each limb, to move as in another sequence.
         limb_bend: spread of a constant change of limb directions (unit vectors).
+        lean: spread of a constant turn of the upper body about any axis, radians.
         tilt: turn the whole body over, up to lying.
         distance: metres from camera to person, low and high, log-uniform.
         focal_sigma: log-normal error of the focal length that the lifter is told.
@@ -50,10 +52,11 @@ class Synthesis:
 
     fps: tuple[float, float] = (22, 62)
     speed_sigma: float = 0.15
-    arm_swap: float = 0.2
-    leg_swap: float = 0.05
-    limb_bend: float = 0.08
-    tilt: float = 0.06
+    arm_swap: float = 0.4
+    leg_swap: float = 0.25
+    limb_bend: float = 0.12
+    lean: float = 0.2
+    tilt: float = 0.08
     distance: tuple[float, float] = (1.8, 12)
     focal_sigma: float = 0.15
     noise: Noise = Noise()  # noqa: RUF009  (frozen, so sharing it is safe)
@@ -144,10 +147,13 @@ def _torso_axes(body: Real) -> Real:
 
 
 def _vary_directions(body: Real, options: Synthesis, rng: np.random.Generator) -> Real:
-    """Limbs of other sequences, and limbs bent a little, lengths unchanged; (B, T, 22, 3)."""
+    """Limbs of other sequences, a leaning trunk, bent limbs; lengths stay; (B, T, 22, 3).
+
+    Directions are compared and changed in the axes of the torso.
+    """
     size = len(body)
     axes = _torso_axes(body)
-    source = np.stack([body[..., j, :] - body[..., _PARENT[j], :] for j in range(1, 17)], -2)
+    source = np.stack([body[..., j, :] - body[..., _PARENT[j], :] for j in range(1, 22)], -2)
     local: Real = rotate(axes, source)
     lengths: Real = np.linalg.norm(local, axis=-1, keepdims=True)
     local = np.asarray(_unit(local))
@@ -155,21 +161,23 @@ def _vary_directions(body: Real, options: Synthesis, rng: np.random.Generator) -
         (options.arm_swap, (_LEFT_ARM, _RIGHT_ARM)),
         (options.leg_swap, (_LEFT_LEG, _RIGHT_LEG)),
     ):
-        donor = rng.permutation(size)
-        taken = rng.random(size) < chance
-        lower = [joint - 1 for limb in limbs for joint in limb[1:]]
-        swapped: Real = local[..., lower, :]
-        swapped[taken] = swapped[donor[taken]]
-        local[..., lower, :] = swapped
-    bend = rng.normal(0, options.limb_bend, (size, 1, 16, 3))
-    bend *= rng.random((size, 1, 1, 1)) < 0.7
-    limb_rows = [j - 1 for j in (2, 3, 5, 6, 12, 13, 15, 16)]
-    local[..., limb_rows, :] = _unit(local[..., limb_rows, :] + bend[..., limb_rows, :])
+        for limb in limbs:
+            donor = rng.permutation(size)
+            taken = rng.random(size) < chance
+            lower = [joint - 1 for joint in limb[1:]]
+            swapped: Real = local[..., lower, :]
+            swapped[taken] = swapped[donor[taken]]
+            local[..., lower, :] = swapped
+    bend = rng.normal(0, options.limb_bend, (size, 1, 8, 3))
+    rows = [joint - 1 for joint in (2, 3, 5, 6, 12, 13, 15, 16)]
+    local[..., rows, :] = _unit(local[..., rows, :] + bend)
+    lean = _axis_rotations(_unit(rng.normal(size=(size, 3))), rng.normal(0, options.lean, size))
+    upper = slice(_SPINE - 1, 21)
+    local[..., upper, :] = rotate(lean[:, None], local[..., upper, :])
     bones: Real = rotate(np.swapaxes(axes, -1, -2), local * lengths)
     out = body.copy()
-    for joint in range(1, 17):
+    for joint in range(1, 22):
         out[..., joint, :] = out[..., _PARENT[joint], :] + bones[..., joint - 1, :]
-    out[..., 17:, :] += out[..., _HEAD, None, :] - body[..., _HEAD, None, :]
     return out
 
 
@@ -254,7 +262,7 @@ def _see(body: Real, options: Synthesis, rng: np.random.Generator) -> Real:
     pitch = np.arctan2(ahead[:, 2], np.hypot(ahead[:, 0], ahead[:, 1]))
     pitch = pitch + rng.normal(0, 0.12, size)
     # Most cameras are held nearly level; some are not.
-    roll = rng.normal(0, np.where(rng.random(size) < 0.25, 0.35, 0.06))
+    roll = rng.normal(0, np.where(rng.random(size) < 0.35, 0.35, 0.06))
     cy, sy, cp, sp = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch)
     forward = np.stack([cp * cy, cp * sy, sp], -1)
     right = np.stack([sy, -cy, np.zeros(size)], -1)
