@@ -81,19 +81,24 @@ def _synthesize(config: TrainConfig, mocap: Mocap, count: int, rng: np.random.Ge
     )
 
 
+def held_out_sequences(config: TrainConfig) -> Batch:
+    """What a run validates on: sequences of clips it never trains on, the same in every run.
+
+    Without a split file they come from the training clips.
+    """
+    split = "heldout" if config.data.split else "train"
+    mocap = read_mocap(config.data.mocap, config.data.split, split)
+    rng = np.random.default_rng(_VALIDATION_SEED)
+    return _synthesize(config, mocap, config.train.validation_sequences, rng)
+
+
 class Trainer:
     """A run in a folder: `lifter.safetensors` (best so far), `last.pt` (to resume), `log.csv`."""
 
     def __init__(self, config: TrainConfig, folder: Path, device: str = "cpu") -> None:
         self.config, self.folder, self.device = config, folder, torch_device(device)
         self.mocap = read_mocap(config.data.mocap, config.data.split, "train")
-        held_out = "heldout" if config.data.split else "train"
-        self.validation = _synthesize(
-            config,
-            read_mocap(config.data.mocap, config.data.split, held_out),
-            config.train.validation_sequences,
-            np.random.default_rng(_VALIDATION_SEED),
-        )
+        self.validation = held_out_sequences(config)
         torch.manual_seed(config.train.seed)
         model, schedule = config.model, config.train
         coco, h36m = get(model.skeleton_in), get(model.skeleton_out)
