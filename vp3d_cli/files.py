@@ -37,6 +37,8 @@ def written_whole(path: Path) -> Iterator[Path]:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
     except OSError as error:
+        if isinstance(error.filename, str) and Path(error.filename).parent != path.parent:
+            raise  # it is about another file, opened while this one was being written
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 

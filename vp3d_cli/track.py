@@ -90,14 +90,11 @@ class _Person:
 
     motion: _Motion
     sightings: list[_Sighting] = field(default_factory=list)
+    num_certain: int = 0
 
     @property
     def last(self) -> _Sighting:
         return self.sightings[-1]
-
-    @property
-    def num_certain(self) -> int:
-        return sum(s.box_score >= _CERTAIN for s in self.sightings)
 
     def expected(self) -> tuple[Float, Float]:
         """Predicted box (4,) and the last keypoints (J, 2) carried along with it."""
@@ -109,6 +106,7 @@ class _Person:
         if self.sightings:
             self.motion.correct(sighting.box)
         self.sightings.append(sighting)
+        self.num_certain += sighting.box_score >= _CERTAIN
 
 
 class Tracker:
@@ -200,10 +198,19 @@ class Tracker:
         )
 
     def _retire(self, frame: int, now_s: float) -> None:
-        """End who was not seen for too long; neighbouring frames are never too far apart."""
-        latest_s = now_s - self._max_gap_s - _ROUNDING_S
-        still = [p for p in self._active if p.last.time_s >= latest_s or p.last.frame == frame - 1]
-        self._ended += [p for p in self._active if p not in still and self._is_real(p)]
+        """End who was not seen for too long; neighbouring frames are never too far apart.
+
+        Who is not proven yet must be seen again sooner, or two ghosts would become a person.
+        """
+        still = []
+        for person in self._active:
+            real = self._is_real(person)
+            gap_s = self._max_gap_s if real else min(self._max_gap_s, self._min_presence_s)
+            missed_s = now_s - person.last.time_s - _ROUNDING_S
+            if missed_s <= gap_s or person.last.frame == frame - 1:
+                still.append(person)
+            elif real:
+                self._ended.append(person)
         self._active = still
 
     def _is_real(self, person: _Person) -> bool:

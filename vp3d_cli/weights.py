@@ -70,7 +70,7 @@ ENTRIES: tuple[WeightsEntry, ...] = (
         files=(
             WeightsFile(
                 name="vp3d_lifter.safetensors",
-                sha256="337c96a603854d681b4c3e634bbd8e738f3343b29296d4607c2134f1b1792111",
+                sha256="b179d58efa70d01d2a94c9c911cb49ded8b14c79d41b3e8d3f24a123a0f7a90d",
                 size=5537052,
             ),
         ),

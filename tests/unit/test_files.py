@@ -58,6 +58,13 @@ def test_an_impossible_place_is_an_output_error(name: str, tmp_path: Path) -> No
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
+def test_trouble_with_another_file_is_not_blamed_on_this_one(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere" / "none.txt"
+    with pytest.raises(FileNotFoundError), files.written_whole(tmp_path / "a.npz"):
+        elsewhere.read_text()
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_name_too_long_is_an_output_error(tmp_path: Path) -> None:
     path = tmp_path / ("x" * 300 + ".npz")
     with pytest.raises(OutputError, match="cannot be written"), files.written_whole(path) as t:

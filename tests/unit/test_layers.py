@@ -95,6 +95,8 @@ def _may_import(room: str, other: str) -> bool:
     target = other.partition(".")[0]
     if target in FOUNDATION or other == "":  # the package itself holds __version__
         return True
+    if room == "__main__":
+        return target == "cli"
     if room in FOUNDATION or target in {"cli", ""}:
         return False
     if target not in ABOVE:

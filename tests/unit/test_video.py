@@ -13,6 +13,7 @@ from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import av
 import numpy as np
@@ -51,7 +52,7 @@ def encode(
     height, width, _ = images[0].shape
     times_ms = times_ms or [100 * i for i in range(len(images))]
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=10 if times_ms[1:2] == [100] else 1000)
+        stream: Any = container.add_stream(codec, rate=10 if times_ms[1:2] == [100] else 1000)
         stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
         if codec == "libx264":
             stream.options = {"crf": "10", "preset": "ultrafast"}
@@ -198,7 +199,7 @@ def write_sound(path: Path) -> None:
 def write_sound_with_cover(path: Path) -> None:
     cover = path.with_name("cover.jpg")
     run_ffmpeg("-f", "lavfi", "-i", "testsrc=s=64x48", "-frames:v", "1", cover)
-    sources = ["-i", cover, "-f", "lavfi", "-i", "sine=d=0.2", "-map", "0", "-map", "1"]
+    sources = ["-i", str(cover), "-f", "lavfi", "-i", "sine=d=0.2", "-map", "0", "-map", "1"]
     run_ffmpeg(*sources, "-c:v", "mjpeg", "-c:a", "aac", "-disposition:v", "attached_pic", path)
 
 
@@ -416,7 +417,7 @@ def test_numbered_images_are_a_video(grey: Path, tmp_path: Path) -> None:
     path = tmp_path / "image-%04d.png"
     with VideoReader(path) as reader:
         frames = list(reader)
-    assert (reader.info.num_frames, reader.info.fps) == (30, 25)
+    assert (reader.info.num_frames, reader.info.fps) == (30, Fraction(25))
     assert [grey_index(frame.image) for frame in frames] == list(range(30))
     assert reader.warning is None
     (tmp_path / "image-0030.png").unlink()
