@@ -90,6 +90,14 @@ def test_two_people_who_cross_stay_themselves(apart: float, hidden: int) -> None
     assert sorted(on) == [[False, True], [True, False]]
 
 
+def test_one_who_follows_another_takes_no_place_of_his() -> None:
+    """Hidden behind a wall, the second comes to where the first was: velocity tells them apart."""
+    paths = [_walker(200, 300, 300), _walker(100, 300, 300)]
+    tracks = _track(_walk(paths, 60, lambda n, i: not 20 <= i < 30))
+    assert [len(t) for t in tracks] == [60, 60]
+    assert sorted([_is_on(t, p) for p in paths] for t in tracks) == [[False, True], [True, False]]
+
+
 def test_the_order_within_a_frame_does_not_matter() -> None:
     rng = np.random.default_rng(1)
     paths = [_walker(100, 300, 150), _walker(600, 330, -150), _walker(350, 340, 0)]
@@ -176,6 +184,11 @@ def test_ghosts_of_a_few_frames_are_nobody(flashes: range) -> None:
     assert _is_on(track, _walker())
 
 
+def test_a_ghost_before_a_person_is_not_the_beginning() -> None:
+    (track,) = _track(_walk([_walker(speed=0)], 90, lambda n, i: i == 20 or i >= 32))
+    assert track.frames[0] == 32
+
+
 def test_a_ghost_in_the_first_frame_is_nobody() -> None:
     assert _track(_walk([_walker()], 60, lambda n, i: i == 0), max_gap_s=0) == ()
 
@@ -198,6 +211,12 @@ def test_walking_is_followed_at_any_frame_rate(fps: float) -> None:
     path = _walker(speed=200)  # one body height a second
     (track,) = _track(_walk([path], max(6, 2 * fps), fps=fps), fps=fps)
     assert _is_on(track, path)
+
+
+def test_frames_more_than_the_longest_gap_apart() -> None:
+    (track,) = _track(_walk([_walker(speed=20)], 8, fps=1), fps=1)
+    assert len(track) == 8
+    assert track.observed.all()
 
 
 def test_who_stands_where_another_left_is_another() -> None:

@@ -72,7 +72,7 @@ def progress() -> Iterator[Move | None]:
 
         def move(stage: str, done: int, total: int | None) -> None:
             if stage not in tasks:
-                tasks[stage] = bars.add_task(_LABELS.get(stage, stage), rate="")
+                tasks[stage] = bars.add_task(_LABELS[stage], total=total, rate="")
             speed = bars.tasks[bars.task_ids.index(tasks[stage])].speed
             rate = f"{speed:.1f} /s" if speed else ""
             bars.update(tasks[stage], completed=done, total=total, rate=rate)

@@ -19,22 +19,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 TRACE = 5
 
 
-class Timestamp(click.ParamType[float]):
+def timestamp(text: str) -> float:
     """Seconds, or [hours:]minutes:seconds."""
-
-    name = "time"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        if isinstance(value, (int, float)):
-            return float(value)
-        if not re.fullmatch(r"(\d+:){0,2}\d+(\.\d*)?", value):
-            self.fail(f"'{value}' is not a time; write seconds (12.5) or 1:02:03.5", param, ctx)
-        seconds = 0.0
-        for part in value.split(":"):
-            seconds = 60 * seconds + float(part)
-        return seconds
+    if not re.fullmatch(r"(\d+:){0,2}\d+(\.\d*)?", text):
+        raise click.BadParameter(f"'{text}' is not a time; write seconds (12.5) or 1:02:03.5")
+    seconds = 0.0
+    for part in text.split(":"):
+        seconds = 60 * seconds + float(part)
+    return seconds
 
 
 class VideoFile(click.Path):

@@ -11,10 +11,10 @@ import click
 from vp3d_cli import registry
 from vp3d_cli.cli import _console
 from vp3d_cli.cli._options import (
-    Timestamp,
     VideoFile,
     require_new_names,
     require_writable,
+    timestamp,
     verbosity,
 )
 
@@ -57,8 +57,8 @@ _log = logging.getLogger("vp3d_cli.cli.infer")
     "keypoints_2d and scores_2d.",
 )
 @click.option("--person", default="all", show_default=True, help="all, largest, or a person's id.")
-@click.option("--start", type=Timestamp(), help="Begin here: seconds, or 1:02.5.")
-@click.option("--end", type=Timestamp(), help="Stop before this time.")
+@click.option("--start", type=timestamp, metavar="TIME", help="Begin here: seconds, or 1:02.5.")
+@click.option("--end", type=timestamp, metavar="TIME", help="Stop before this time.")
 @click.option(
     "--max-gap",
     type=click.FloatRange(min=0),
@@ -118,6 +118,8 @@ def COMMAND(  # noqa: N802  (every command file defines COMMAND)
     out = out or Path(f"{video.stem}.npz")
     if out.suffix != ".npz":
         raise click.BadParameter(f"'{out}' should end in .npz; JSON comes beside it with --json")
+    if start is not None and end is not None and start >= end:
+        raise click.UsageError(f"--start {start:g} s must lie before --end {end:g} s")
     if (detector == "precomputed") != (keypoints is not None):
         raise click.UsageError("--detector precomputed and --keypoints FILE belong together")
     outputs = (out, out.with_suffix(".json") if as_json else None, render)
@@ -149,15 +151,16 @@ def COMMAND(  # noqa: N802  (every command file defines COMMAND)
 
             watch = _console.stage("render", progress)
             render_video(result, render, video=video, progress=watch)
-    frames = result.provenance["num_frames_read"]
-    people = len(result.tracks2d)
     _log.info(
-        "%d %s in %d frames, %.1f s",
-        people,
-        "person" if people == 1 else "people",
-        frames,
+        "%s in %s, %.1f s",
+        _count(len(result.tracks2d), "person", "people"),
+        _count(result.provenance["num_frames_read"], "frame", "frames"),
         time.monotonic() - started,
     )
     for path in outputs:
         if path:
             click.echo(path)
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
