@@ -26,13 +26,17 @@ _LEFT_ARM, _RIGHT_ARM = (11, 12, 13), (14, 15, 16)
 _LEFT_LEG, _RIGHT_LEG = (4, 5, 6), (1, 2, 3)
 _SPINE, _THORAX, _NECK = 7, 8, 9
 
-# Bone lengths of the average Human3.6M subject, metres, by child joint; hips and shoulders are
-# laid out by width instead.
-_BONES = {2: 0.443, 3: 0.443, 5: 0.443, 6: 0.443, 7: 0.236, 8: 0.254, 9: 0.116, 10: 0.115}
+# Bone lengths of an adult, metres, by child joint; hips and shoulders are laid out by width.
+# Between Human3.6M's skeleton, whose hips lie high, and what detectors mark on real people: on
+# unposed clips thigh and shin are each 0.8 of the trunk (shoulders to hips), which these lengths
+# and the offsets below reproduce. Longer legs would make every camera seem to look down.
+_BONES = {2: 0.425, 3: 0.405, 5: 0.425, 6: 0.405, 7: 0.25, 8: 0.262, 9: 0.116, 10: 0.115}
 _BONES |= {12: 0.277, 13: 0.248, 15: 0.277, 16: 0.248}
 _HIP_WIDTH, _SHOULDER_WIDTH = 0.268, 0.264
-# COCO annotators mark shoulders wider apart and hips closer together than Human3.6M's joints.
-_COCO_SHOULDERS, _COCO_HIPS = 336 / 264, 227 / 268
+# COCO annotators mark shoulders wider apart and higher, hips closer together and lower, than
+# Human3.6M's joints.
+_COCO_SHOULDERS, _COCO_SHOULDERS_UP_M = 336 / 264, 0.02
+_COCO_HIPS, _COCO_HIPS_UP_M = 227 / 268, -0.03
 
 
 @dataclass(frozen=True)
@@ -182,11 +186,11 @@ def _vary_directions(body: Real, options: Synthesis, rng: np.random.Generator) -
 
 
 def _change_bones(body: Real, rng: np.random.Generator) -> Real:
-    """The same directions on a Human3.6M skeleton of random proportions; (B, T, 22, 3)."""
+    """The same directions on a skeleton of random proportions; (B, T, 22, 3)."""
     size = len(body)
     stature = np.clip(rng.normal(1, 0.07, size), 0.72, 1.2)
 
-    def draw(mean: float, sigma: float = 0.06) -> Real:
+    def draw(mean: float, sigma: float = 0.07) -> Real:
         drawn = mean * stature * np.exp(rng.normal(0, sigma, size))
         return np.asarray(drawn, np.float32)[:, None, None]
 
@@ -288,8 +292,8 @@ def _mark_coco(camera: Real, rng: np.random.Generator) -> Real:
         middle = middle + up * rng.normal(lift_mean, 0.02, (size, 1, 1))
         return np.stack([middle + half * scale, middle - half * scale], -2)
 
-    shoulders = spread(11, 14, _COCO_SHOULDERS, 0.08, 0.0)
-    hips = spread(4, 1, _COCO_HIPS, 0.1, 0.015)
+    shoulders = spread(11, 14, _COCO_SHOULDERS, 0.08, _COCO_SHOULDERS_UP_M)
+    hips = spread(4, 1, _COCO_HIPS, 0.1, _COCO_HIPS_UP_M)
     face = camera[..., 17:22, :]
     limbs = camera[..., [12, 15, 13, 16], :]
     legs = camera[..., [5, 2, 6, 3], :]
