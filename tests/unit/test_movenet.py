@@ -22,7 +22,7 @@ def _multipose(*people: tuple[float, float, float]) -> Network:
     """People at (x, y), px, with a person score; every keypoint scores 0.5."""
     rows = np.zeros((6, 56), np.float32)
     for row, (x, y, score) in zip(rows, people, strict=False):
-        points = (_POSE + (x, y)) / SIZE
+        points = np.add(_POSE, (x, y)) / SIZE
         row[:51] = np.column_stack([points[:, ::-1], np.full(17, 0.5)]).ravel()
         row[55] = score
     return lambda image: rows
@@ -32,7 +32,7 @@ def _thunder(score: float, aside: float = 0.0) -> Network:
     """The same pose in the middle of the crop, or `aside` of it by a share of the crop."""
     low, high = _POSE.min(0), _POSE.max(0)
     side = round(1.25 * float((high - low).max()))
-    points = (_POSE - (low + high) / 2) / side + 0.5 + (aside, 0)
+    points = np.add((_POSE - (low + high) / 2) / side + 0.5, (aside, 0))
     answer = np.column_stack([points[:, ::-1], np.full(17, score)]).astype(np.float32)
     return lambda image: answer[None]
 
@@ -62,14 +62,14 @@ def test_thunder_s_answer_is_taken(detect: Any) -> None:
     found = detect(_multipose((100, 200, 0.6)), _thunder(0.8))
     assert len(found) == 1
     assert found.box_scores[0] == pytest.approx(0.8)
-    np.testing.assert_allclose(found.keypoints[0], _POSE + (100, 200), atol=1.5)
+    np.testing.assert_allclose(found.keypoints[0], np.add(_POSE, (100, 200)), atol=1.5)
     np.testing.assert_allclose(found.boxes[0, :2], found.keypoints[0].min(0))
 
 
 def test_thunder_is_not_believed_where_it_sees_a_neighbour(detect: Any) -> None:
     found = detect(_multipose((100, 200, 0.6)), _thunder(0.9, aside=0.4))
     assert found.scores[0] == pytest.approx(0.5)
-    np.testing.assert_allclose(found.keypoints[0], _POSE + (100, 200), atol=1.5)
+    np.testing.assert_allclose(found.keypoints[0], np.add(_POSE, (100, 200)), atol=1.5)
 
 
 def test_furniture_is_nobody(detect: Any) -> None:
