@@ -70,8 +70,8 @@ ENTRIES: tuple[WeightsEntry, ...] = (
         files=(
             WeightsFile(
                 name="vp3d_lifter.safetensors",
-                sha256="b179d58efa70d01d2a94c9c911cb49ded8b14c79d41b3e8d3f24a123a0f7a90d",
-                size=5537052,
+                sha256="1d645000d5d67ef102df705de0aee90435190b94cddebbd1a06d0bd715a16049",
+                size=5537068,
             ),
         ),
         licence="Apache-2.0",
