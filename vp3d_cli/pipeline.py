@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vp3d_cli import __version__, files, registry
-from vp3d_cli.errors import DataError
+from vp3d_cli.errors import DataError, SkeletonMismatchError
 from vp3d_cli.track import Tracker, select_people
 from vp3d_cli.types import (
     Camera,
@@ -61,8 +61,9 @@ class Options:
     causal: bool | None = None
 
     def to_json(self) -> Json:
-        """What changes the numbers, for the result's metadata; no paths."""
+        """What changes the numbers, for the result's metadata; file names without folders."""
         values = dataclasses.asdict(self)
+        values["lifter"] = Path(self.lifter).name
         values["keypoints"] = self.keypoints.name if self.keypoints else None
         return values
 
@@ -118,6 +119,11 @@ def estimate(
         causal=options.causal,
     )
     detector = build_detector(detector_name, options)
+    if detector.skeleton != lifter.skeleton_in:
+        raise SkeletonMismatchError(
+            f"the detector {detector_name} finds {detector.skeleton.name}, "
+            f"but the lifter {lifter_name} takes {lifter.skeleton_in.name}"
+        )
     seen = detect_and_track(path, detector, options, progress)
     camera = _camera(seen.video, options.focal_px)
     tracks2d = select_people(seen.tracks, options.person)
@@ -189,7 +195,7 @@ def detect_and_track(
             warnings.append(reader.warning)
     tracks = tracker.finish()
     if not tracks:
-        warnings.append(f"{path}: nobody was found in {reader.frames_read} frames")
+        warnings.append(f"{path.name}: nobody was found ({reader.frames_read} frames read)")
     for warning in warnings:
         _log.warning("%s", warning)
     return Seen(reader.info, tracks, reader.frames_read, tuple(warnings))
@@ -201,7 +207,7 @@ def _frames_expected(video: VideoInfo, options: Options) -> int | None:
     if options.start_s is None and options.end_s is None:
         return video.num_frames
     length_s = float(video.num_frames / video.fps)
-    end_s = min(options.end_s or length_s, length_s)
+    end_s = length_s if options.end_s is None else min(options.end_s, length_s)
     return max(1, round((end_s - (options.start_s or 0)) * video.fps))
 
 

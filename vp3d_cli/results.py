@@ -45,7 +45,7 @@ _DAMAGE = (
 )
 
 
-def load_result(path: Path) -> Result:
+def load_result(path: Path | str) -> Result:
     """Read a pose file.
 
     `VideoInfo.path` is the name of the source file without its folder. World joints are
@@ -54,6 +54,7 @@ def load_result(path: Path) -> Result:
     Raises:
         DataError: it cannot be read, is no pose file, is damaged, or contradicts itself.
     """
+    path = Path(path)
     try:
         with zipfile.ZipFile(path) as archive:
             return _read(path, archive)
@@ -95,7 +96,7 @@ def _check_schema(path: Path, archive: zipfile.ZipFile) -> None:
     if "schema.npy" not in held:
         raise DataError(
             f"{path}: is not a pose file: it has no 'schema'. "
-            "If it holds 2D keypoints, make a pose file of it with: vp3d lift"
+            "If it holds 2D keypoints: vp3d infer VIDEO --detector precomputed --keypoints FILE"
         )
     schema = _read_text(path, archive, "schema")
     if schema != SCHEMA:

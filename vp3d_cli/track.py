@@ -58,7 +58,8 @@ class _Motion:
 
     def likelihood(self, boxes: Float) -> Float:
         """How well boxes (P, 4) fit the prediction, 1 at best, given how unsure it is."""
-        off = (_centre_size(boxes) - self._state[0]) / np.linalg.norm(self._state[0, 2:])
+        size = max(float(np.linalg.norm(self._state[0, 2:])), 1.0)
+        off = (_centre_size(boxes) - self._state[0]) / size
         variance = self._covariance[0, 0] + self._JITTER**2
         return np.asarray(np.exp(-(off**2).sum(-1) / (2 * variance)), np.float32)
 

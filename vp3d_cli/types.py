@@ -293,8 +293,8 @@ class Result:
     provenance: Json = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        pairs = list(zip(self.tracks2d, self.tracks3d, strict=True))
-        if any(
+        pairs = list(zip(self.tracks2d, self.tracks3d, strict=False))
+        if len(self.tracks2d) != len(self.tracks3d) or any(
             a.track_id != b.track_id or not np.array_equal(a.frames, b.frames) for a, b in pairs
         ):
             raise ValueError("tracks2d and tracks3d: expected the same ids and frames in order")

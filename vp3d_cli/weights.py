@@ -75,7 +75,7 @@ ENTRIES: tuple[WeightsEntry, ...] = (
             ),
         ),
         licence="Apache-2.0",
-        source="trained by `vp3d train examples/train_bundled.toml`",
+        source="our own training: vp3d train examples/train_bundled.toml",
         description="81-frame temporal convolutions, COCO-17 to Human3.6M-17",
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ def vp3d(
 ) -> Callable[..., Ran]:
     """Run `vp3d ARGS` in an empty folder."""
     monkeypatch.chdir(tmp_path)
+    logger = logging.getLogger("vp3d_cli")  # the command line sets it up for its whole process
+    for name in ("handlers", "propagate", "level"):
+        monkeypatch.setattr(logger, name, getattr(logger, name))
 
     def run(*args: object) -> Ran:
         monkeypatch.setattr(sys, "argv", ["vp3d", *map(str, args)])

@@ -123,6 +123,26 @@ def test_a_pickle_that_runs_code_is_refused_and_does_not_run(how: str, tmp_path:
     assert not marker.exists()
 
 
+class _Program(torch.nn.Module):
+    """TorchScript runs this when it is loaded, whatever the unpickler."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.zeros(1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.weight
+
+
+def test_a_torchscript_program_is_refused_before_it_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.jit.save(torch.jit.script(_Program()), tmp_path / "program.bin")
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("it was loaded"))
+    with pytest.raises(WeightsError, match="TorchScript"):
+        read_checkpoint((tmp_path / "program.bin").read_bytes(), "program.bin")
+
+
 def _zip(name: str) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -126,9 +127,29 @@ def test_keypoints_that_do_not_fit_are_refused() -> None:
     with pytest.raises(SkeletonMismatchError, match="h36m17"):
         lifter.lift([make_track2d(1, 4, skeleton=H36M)], video, CAMERA)
     track = make_track2d(1, 4)
-    track.keypoints[1, 2] = np.nan
-    with pytest.raises(DataError, match="NaN"):
+    track.keypoints[1] = np.nan
+    with pytest.raises(DataError, match="without any keypoint"):
         lifter.lift([track], video, CAMERA)
+
+
+def test_a_keypoint_that_is_never_seen_does_not_stop_the_rest() -> None:
+    """Its value cannot matter either: it counts as missing, not as where it was."""
+    lifter, video = seeded_lifter(PERSON), make_video()
+    tracks = [_moving(20), _moving(20)]
+    for track, where in zip(tracks, (np.nan, np.inf), strict=True):
+        track.keypoints[:, COCO.index("left_ear")] = where
+    first, second = lifter.lift(tracks, video, CAMERA)
+    assert np.isfinite(first.joints).all()
+    assert np.isfinite(first.confidence).all()
+    np.testing.assert_array_equal(first.joints, second.joints)
+
+
+def test_a_frame_rate_outside_the_training_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    lifter = seeded_lifter(dataclasses.replace(PERSON, fps_range=(22, 62)))
+    lifter.lift([_moving(5)], make_video(fps=Fraction(30)), CAMERA)
+    assert not caplog.text
+    lifter.lift([_moving(5)], make_video(fps=Fraction(240)), CAMERA)
+    assert "240 frames/s" in caplog.text
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "warp"])

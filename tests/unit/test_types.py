@@ -110,5 +110,5 @@ def test_the_two_halves_of_a_result_pair_up() -> None:
     result = make_result(num_tracks=2, length=5)
     assert result.num_rows == 10
     for tracks3d in (result.tracks3d[::-1], result.tracks3d[:1]):
-        with pytest.raises(ValueError, match="same ids and lengths"):
+        with pytest.raises(ValueError, match="same ids and frames"):
             replace(result, tracks3d=tracks3d)

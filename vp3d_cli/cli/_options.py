@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -86,16 +87,26 @@ def require_writable(*outputs: Path | None) -> None:
                 raise ProbeError
 
 
-def require_new_names(source: Path, *outputs: Path | None) -> None:
-    """Refuse to write over the input, or two outputs to one file.
+def require_new_names(inputs: Iterable[Path | None], outputs: Iterable[Path | None]) -> None:
+    """Refuse to write over an input, or two outputs to one file.
 
     Raises:
         OutputError: they are the same file.
     """
-    taken = {source.resolve()}
+    taken = {path.resolve() for path in inputs if path}
     for output in outputs:
         if output is None:
             continue
         if output.resolve() in taken:
-            raise OutputError(f"{output}: is already used as {source} or another output")
+            raise OutputError(f"{output}: is an input or another output; give another name")
         taken.add(output.resolve())
+
+
+class Number(click.FloatRange):
+    """A number in a range; unlike FloatRange, neither NaN nor infinity."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"'{value}' is not a number", param, ctx)
+        return number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import click
 from vp3d_cli import registry
 from vp3d_cli.cli import _console
 from vp3d_cli.cli._options import (
+    Number,
     VideoFile,
     require_new_names,
     require_writable,
@@ -61,7 +63,7 @@ _log = logging.getLogger("vp3d_cli.cli.infer")
 @click.option("--end", type=timestamp, metavar="TIME", help="Stop before this time.")
 @click.option(
     "--max-gap",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     default=0.5,
     show_default=True,
     metavar="SECONDS",
@@ -69,7 +71,7 @@ _log = logging.getLogger("vp3d_cli.cli.infer")
 )
 @click.option(
     "--focal",
-    type=click.FloatRange(min=1),
+    type=Number(min=1),
     metavar="PIXELS",
     help="Focal length of the camera.  [default: 0.9 of the frame's longer side]",
 )
@@ -118,12 +120,16 @@ def COMMAND(  # noqa: N802  (every command file defines COMMAND)
     out = out or Path(f"{video.stem}.npz")
     if out.suffix != ".npz":
         raise click.BadParameter(f"'{out}' should end in .npz; JSON comes beside it with --json")
+    if not re.fullmatch(r"all|largest|[1-9]\d*", person):
+        raise click.BadParameter(f"--person '{person}': expected all, largest, or a person's id")
+    if end == 0:
+        raise click.BadParameter("--end 0 leaves nothing to do")
     if start is not None and end is not None and start >= end:
         raise click.UsageError(f"--start {start:g} s must lie before --end {end:g} s")
     if (detector == "precomputed") != (keypoints is not None):
         raise click.UsageError("--detector precomputed and --keypoints FILE belong together")
     outputs = (out, out.with_suffix(".json") if as_json else None, render)
-    require_new_names(video, *outputs)
+    require_new_names([video, keypoints, Path(lifter)], outputs)
     require_writable(*outputs)
     from vp3d_cli.pipeline import Options, estimate
 

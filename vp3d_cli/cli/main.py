@@ -44,10 +44,13 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit with the code of what happened."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for name in ("SIGTERM", "SIGHUP"):  # the second does not exist on Windows
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _terminate)
     try:
         code = cli.main(prog_name="vp3d", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout:  # closed by `>&-`
+            sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         code = error.exit_code
@@ -60,7 +63,7 @@ def main() -> NoReturn:
     except BrokenPipeError:
         # Whoever read our output has gone; point stdout elsewhere so that exiting is quiet.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
+        code = 0
     except Exception as error:
         _say(
             f"Error: unexpected {type(error).__name__}: {error}\n"
@@ -77,6 +80,6 @@ def _say(message: str, *, show_trace: bool = False) -> None:
         traceback.print_exc()
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """Make SIGTERM unwind the stack, so that children end and temporary files go."""
-    sys.exit(128 + signal.SIGTERM)
+def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
+    """Make a signal unwind the stack, so that children end and temporary files go."""
+    sys.exit(128 + number)

@@ -22,7 +22,7 @@ from vp3d_cli.cli._options import VideoFile, require_new_names, require_writable
 )
 @click.option(
     "--height",
-    type=click.IntRange(120, 4320),
+    type=click.IntRange(240, 4320),
     default=720,
     show_default=True,
     metavar="PIXELS",
@@ -39,7 +39,7 @@ def COMMAND(pose: Path, video: Path | None, out: Path, height: int) -> None:  # 
       vp3d render pose.npz --video input.mp4 --out overlay.mp4
       vp3d render pose.npz --out skeletons.mp4 --height 1080
     """
-    require_new_names(pose, out)
+    require_new_names([pose, video], [out])
     require_writable(out)
     from vp3d_cli.render.compose import render_video
     from vp3d_cli.results import load_result

@@ -108,14 +108,21 @@ def _read_own(blob: bytes, where: str) -> Checkpoint:
         header = json.loads(blob[8 : 8 + int.from_bytes(blob[:8], "little")])
         metadata = header["__metadata__"]
         tensors = load(blob)
-    except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
+        fields = json.loads(metadata.get("config", "null"))
+    except (
+        SafetensorError, ValueError, KeyError, TypeError, OverflowError, AttributeError,
+        RecursionError,
+    ) as error:  # fmt: skip
         raise WeightsError(
             f"{where}: neither a vp3d lifter (safetensors) nor a VideoPose3D checkpoint; "
             "if it was downloaded, download it again"
         ) from error
     if metadata.get("format") != _HEADER:
         raise WeightsError(f"{where}: a safetensors file, but not a vp3d lifter ({_HEADER})")
-    config = LifterConfig.from_json(json.loads(metadata["config"]), where)
+    config = LifterConfig.from_json(fields, where)
+    first = tensors.get(f"{_POSE}expand_conv.weight")
+    if first is None or first.ndim != 3 or first.shape[0] != config.channels:
+        raise WeightsError(f"{where}: the weights do not fit their architecture")
     return Checkpoint(config, _part(tensors, _POSE), _part(tensors, _TRAJECTORY) or None)
 
 
@@ -139,7 +146,7 @@ class _TensorUnpickler(pickle.Unpickler):
             return OrderedDict
         if module == "torch._utils" and name in ("_rebuild_tensor_v2", "_rebuild_parameter"):
             return getattr(torch._utils, name)
-        if module == "torch" and name.endswith("Storage"):
+        if module == "torch" and name.endswith("Storage") and "." not in name:
             return super().find_class(module, name)
         # Numbers and generators of NumPy, and the bytes inside them.
         if module.split(".")[0] == "numpy" or (module, name) == ("_codecs", "encode"):
@@ -148,6 +155,7 @@ class _TensorUnpickler(pickle.Unpickler):
 
 
 def _read_videopose3d(blob: bytes, where: str, skeleton_in: str, causal: bool) -> Checkpoint:
+    _refuse_programs(blob, where)
     # torch.load takes a module; this one has what it uses of `pickle`, and only that.
     safe = SimpleNamespace(
         __name__="vp3d_tensors",
@@ -175,6 +183,19 @@ def _read_videopose3d(blob: bytes, where: str, skeleton_in: str, causal: bool) -
     return Checkpoint(config, pose, dict(trajectory) if trajectory else None)
 
 
+def _refuse_programs(blob: bytes, where: str) -> None:
+    """TorchScript archives are programs, which torch.load runs whatever its unpickler."""
+    if blob[:2] != b"PK":
+        return
+    try:
+        with zipfile.ZipFile(io.BytesIO(blob)) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        raise WeightsError(f"{where}: damaged: {error}; download it again") from error
+    if any(name.endswith("constants.pkl") or "/code/" in name for name in names):
+        raise WeightsError(f"{where}: refused: it is a TorchScript program, not weights")
+
+
 def infer_config(
     state: State, where: str, joints_in: int, skeleton_in: str, causal: bool
 ) -> LifterConfig:
@@ -196,8 +217,9 @@ def infer_config(
         )
     if outputs != 3 * 17:
         raise WeightsError(f"{where}: {outputs // 3} output joints; only Human3.6M-17 is known")
-    # A dense block's kernel spans (W - 1) * dilation + 1 frames: for three 3s 7, then 19.
-    dense = bool(wide) and first > 1 and wide[0] == (first - 1) * first + 1
+    # A dense block's kernel spans (W - 1) * dilation + 1 frames: for four 3s 7, 19, 55.
+    spans = [(first - 1) * first**block + 1 for block in range(1, blocks + 1)]
+    dense = first > 1 and blocks > 1 and wide == spans
     widths = (first,) * (blocks + 1) if dense else (first, *wide)
     try:
         return LifterConfig(

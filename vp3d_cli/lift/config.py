@@ -28,7 +28,8 @@ class LifterConfig:
         dense: the ablation that replaces dilation by wide kernels.
         dropout: used in training only.
         fps_range: frame rates trained on; None where unknown.
-        focal_range: focal lengths trained on, in units of the frame's longer side.
+        focal_range: focal lengths trained on, in units of the frame's longer side; None where
+            any will do.
         training: provenance: command, seed, data, steps.
     """
 
@@ -47,10 +48,14 @@ class LifterConfig:
 
     def __post_init__(self) -> None:
         widths = self.filter_widths
-        if not widths or any(width < 1 or width % 2 == 0 for width in widths):
+        if not widths or any(type(w) is not int or w < 1 or w % 2 == 0 for w in widths):
             raise ValueError(f"filter_widths: expected odd numbers, got {widths}")
-        if self.channels < 1 or self.features not in (2, 3):
+        if type(self.channels) is not int or self.channels < 1 or self.features not in (2, 3):
             raise ValueError(f"channels {self.channels} or features {self.features}: not usable")
+        if type(self.causal) is not bool or type(self.dense) is not bool:
+            raise ValueError("causal, dense: expected true or false")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout: expected 0 to 1, got {self.dropout}")
         if self.normalisation not in NORMALISATIONS:
             raise ValueError(f"normalisation: expected one of {NORMALISATIONS}")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 
 from vp3d_cli.errors import BackendUnavailableError
@@ -13,10 +15,9 @@ def torch_device(name: str) -> torch.device:
     Raises:
         BackendUnavailableError: no such device, or PyTorch cannot use it here.
     """
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise BackendUnavailableError(f"device '{name}': unknown; use cpu, cuda, cuda:1") from error
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise BackendUnavailableError(f"device '{name}': unknown; use cpu, cuda, cuda:1")
+    device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise BackendUnavailableError(
             f"device '{name}': PyTorch sees {torch.cuda.device_count()} CUDA devices; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -13,7 +14,9 @@ from vp3d_cli.geometry import flip_centred, rotate
 from vp3d_cli.lift import normalise
 from vp3d_cli.lift.checkpoint import Checkpoint, build_models
 from vp3d_cli.lift.device import torch_device
-from vp3d_cli.types import Camera, Float, Json, Skeleton, Track2D, Track3D, VideoInfo
+from vp3d_cli.types import Bool, Camera, Float, Json, Skeleton, Track2D, Track3D, VideoInfo
+
+_log = logging.getLogger(__name__)
 
 # Frames predicted a chunk and chunks a batch: bounds memory whatever the length of a track.
 CHUNK = 512
@@ -41,7 +44,8 @@ class Lifter:
         self.device = torch_device(device)
         pose, trajectory = build_models(checkpoint, name)
         self._pose = pose.to(self.device)
-        self.has_trajectory = trajectory is not None
+        if trajectory is not None:
+            _log.info("%s: its trajectory head is not used yet", name)
         self.skeleton_in = skeletons.get(self.config.skeleton_in)
         self.skeleton_out = skeletons.get(self.config.skeleton_out)
 
@@ -75,8 +79,9 @@ class Lifter:
 
         Raises:
             SkeletonMismatchError: a track has another skeleton.
-            DataError: a track holds NaN.
+            DataError: a track has frames without any keypoint.
         """
+        self._check_rate(float(video.fps))
         prepared = [self._prepare(track, video, camera) for track in tracks]
         outputs = self.predict([inputs for inputs, _ in prepared], progress)
         lifted = []
@@ -95,6 +100,18 @@ class Lifter:
             )
         return tuple(lifted)
 
+    def _check_rate(self, fps: float) -> None:
+        low, high = self.config.fps_range or (0, np.inf)
+        if not low <= fps <= high:
+            _log.warning(
+                "%.4g frames/s lie outside the %g to %g that the lifter %s was trained on: "
+                "expect larger errors",
+                fps,
+                low,
+                high,
+                self.name,
+            )
+
     def _prepare(self, track: Track2D, video: VideoInfo, camera: Camera) -> tuple[Float, Float]:
         """Network inputs (T, J, F) and rotations (T, 3, 3) from camera axes to theirs."""
         if track.skeleton != self.skeleton_in:
@@ -102,16 +119,14 @@ class Lifter:
                 f"track {track.track_id} has the skeleton {track.skeleton.name}; "
                 f"the lifter {self.name} takes {self.skeleton_in.name}"
             )
-        if not (np.isfinite(track.keypoints).all() and np.isfinite(track.scores).all()):
-            raise DataError(f"track {track.track_id}: keypoints hold NaN; fill them before lifting")
-        scores = np.clip(track.scores, 0, 1)
+        keypoints, scores = _without_gaps(track)
         if self.config.normalisation == "screen":
-            inputs = normalise.screen(track.keypoints, video.width, video.height)
+            inputs = normalise.screen(keypoints, video.width, video.height)
             if self.config.features == 3:
                 inputs = np.concatenate([inputs, scores[..., None]], -1)
             return inputs, np.broadcast_to(np.eye(3, dtype=np.float32), (len(track), 3, 3))
         half_window = np.int32(round(float(video.fps) * normalise.HALF_WINDOW_S))
-        directions = normalise.rays(track.keypoints, video.width, video.height, camera.focal_px)
+        directions = normalise.rays(keypoints, video.width, video.height, camera.focal_px)
         view = normalise.person(
             directions, scores, self.skeleton_in, np.asarray(half_window), causal=self.config.causal
         )
@@ -149,6 +164,18 @@ class Lifter:
         return np.asarray(self._pose(inputs).float().cpu().numpy(), np.float32)
 
 
+def _without_gaps(track: Track2D) -> tuple[Float, Float]:
+    """Keypoints and scores with what was never seen put amid the rest, scored 0."""
+    missing: Bool = np.logical_not(np.isfinite(track.keypoints).all(-1))
+    if missing.all(1).any():
+        raise DataError(f"track {track.track_id}: has frames without any keypoint")
+    known = np.where(missing[..., None], 0, track.keypoints)
+    middle = known.sum(1, keepdims=True) / (~missing).sum(1)[:, None, None]
+    keypoints = np.where(missing[..., None], middle, known)
+    scores = np.where(missing | ~np.isfinite(track.scores), 0, np.clip(track.scores, 0, 1))
+    return keypoints.astype(np.float32), scores.astype(np.float32)
+
+
 def _batches(
     sequences: Sequence[Float], before: int, after: int
 ) -> Iterator[list[tuple[int, int, Float]]]:
@@ -181,7 +208,7 @@ def confidence(track: Track2D, skeleton: Skeleton) -> Float:
         columns.append(
             track.scores[:, rows].mean(1) if rows else np.full(len(track), np.nan, np.float32)
         )
-    trusted = np.clip(np.stack(columns, 1), 0, 1)
+    trusted = np.nan_to_num(np.clip(np.stack(columns, 1), 0, 1))
     seen = np.flatnonzero(track.observed)
     missing = np.flatnonzero(~track.observed)
     if len(seen) and len(missing):

@@ -144,8 +144,9 @@ def text(
 
 def blend(image: Image, coverage: Float, left: int, top: int, colour: Colour) -> None:
     """Lay one colour over `image` by `coverage` (h, w), 0 to 1, cut at the picture's edges."""
-    rows = slice(max(top, 0), min(top + coverage.shape[0], image.shape[0]))
-    columns = slice(max(left, 0), min(left + coverage.shape[1], image.shape[1]))
+    bottom, right = top + coverage.shape[0], left + coverage.shape[1]
+    rows = slice(max(top, 0), max(0, min(bottom, image.shape[0])))
+    columns = slice(max(left, 0), max(0, min(right, image.shape[1])))
     patch = image[rows, columns]
     if patch.size == 0:
         return

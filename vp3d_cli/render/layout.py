@@ -59,7 +59,7 @@ def arrange(video_size: tuple[int, int], num_panels: int, max_height: int) -> La
     rows, share = _TWO_ABREAST if upright else _GRIDS[num_panels]
     content = min(max_height - 2 * MARGIN - FOOTER, max(video_size[1], _LEAST_HEIGHT))
     content = min(content, int((_WIDEST - 3 * MARGIN) / (aspect + share)))
-    content -= content % 2
+    content = max(content - content % 2, 64)
     video_width = max(2 * round(content * aspect / 2), 2)
     grid_width = 2 * round(content * share / 2)
     left = 2 * MARGIN + video_width

@@ -47,9 +47,16 @@ class Schedule:
     seed: int = 1234
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "steps_per_epoch", "stride", "sequences", "validation_sequences"):
+        for name in (
+            "epochs", "steps_per_epoch", "batch_size", "stride", "sequences",
+            "validation_sequences",
+        ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: at least 1")
+        if self.sequence_length < 2 or self.seed < 0:
+            raise ValueError("sequence_length: at least 2; seed: at least 0")
+        if min(self.learning_rate, self.learning_rate_decay, *self.bn_momentum) <= 0:
+            raise ValueError("learning rates and bn_momentum: above 0")
         if self.batch_size % self.stride:
             raise ValueError(f"batch_size {self.batch_size}: not a multiple of stride")
 
@@ -74,28 +81,32 @@ class TrainConfig:
     def to_json(self) -> Json:
         """Without paths, which are of no use elsewhere."""
         return {
+            "model": dataclasses.asdict(self.model),
             "train": dataclasses.asdict(self.train),
             "synthesis": dataclasses.asdict(self.synthesis),
             "mocap": [file.name for file in self.data.mocap],
         }
 
 
-def read_train_config(file: Path, overrides: Json | None = None) -> TrainConfig:
+def read_train_config(file: Path) -> TrainConfig:
     """Read a TOML file with the tables [model], [data], [train], [synthesis], [synthesis.noise].
 
-    Paths are relative to the file. `overrides` replaces values: {"train": {"epochs": 1}}.
+    Paths are relative to the file.
 
     Raises:
         DataError: not TOML, or a table or a key is unknown, missing or unusable.
     """
     tables = _read_toml(file)
-    for table, values in (overrides or {}).items():
-        tables[table] = {**tables.get(table, {}), **values}
+    for table, values in tables.items():
+        if not isinstance(values, dict):
+            raise DataError(f"{file}: '{table}' should be a table, [{table}]")
     unknown = set(tables) - {"model", "data", "train", "synthesis"}
     if unknown:
         raise DataError(f"{file}: unknown table [{min(unknown)}]")
     data = dict(tables.get("data", {}))
     folder = file.parent
+    if isinstance(data.get("mocap"), str):
+        data["mocap"] = [data["mocap"]]
     data["mocap"] = tuple(folder / name for name in data.get("mocap", ()))
     if not data["mocap"]:
         raise DataError(f"{file}: [data] needs mocap = [files]")
@@ -106,6 +117,8 @@ def read_train_config(file: Path, overrides: Json | None = None) -> TrainConfig:
     model = _build(LifterConfig, tables.get("model", {}), file, "model")
     if (model.normalisation, model.features) != ("person", 3):
         raise DataError(f"{file}: [model] needs normalisation = 'person' and features = 3")
+    if (model.skeleton_in, model.skeleton_out) != ("coco17", "h36m17"):
+        raise DataError(f"{file}: [model] trains from coco17 to h36m17 only")
     return TrainConfig(
         model,
         _build(Sources, data, file, "data"),

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from vp3d_cli.errors import DataError
+from vp3d_cli.errors import DataError, OutputError
 from vp3d_cli.evaluate import metrics
 from vp3d_cli.files import written_whole
 from vp3d_cli.lift.checkpoint import Checkpoint, save_checkpoint
@@ -114,6 +114,7 @@ class Trainer:
             self.twin.parameters(), lr=schedule.learning_rate, amsgrad=True
         )
         self.epoch = 0
+        self._set_momentum()
         self.history: list[EpochReport] = []
 
     def run(self, progress: Callable[[int, int], None] | None = None) -> EpochReport:
@@ -239,7 +240,7 @@ class Trainer:
         """
         path = self.folder / LAST
         try:
-            state: dict[str, Any] = torch.load(path, weights_only=True)
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:
             raise DataError(f"{path}: cannot be resumed from: {error}") from error
         if _plain(state["config"]) != _plain(self.config.to_json()):
@@ -249,8 +250,7 @@ class Trainer:
         torch.set_rng_state(state["torch_rng"])
         self.epoch = state["epoch"]
         self.history = [EpochReport(**row) for row in state["history"]]
-        if self.epoch:
-            self._set_momentum()
+        self._set_momentum()
 
 
 def _mirror(points: Tensor, flip_order: Tensor) -> Tensor:
@@ -275,8 +275,11 @@ def open_run(config: TrainConfig, folder: Path, device: str, *, resume: bool) ->
     """
     if (folder / LAST).exists() and not resume:
         raise DataError(f"{folder}: already holds a run; give --resume or another --out")
-    folder.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(config, folder, device)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made: {error.strerror or error}") from error
     if resume:
         trainer.resume()
     return trainer

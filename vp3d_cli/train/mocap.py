@@ -90,7 +90,10 @@ def _read_file(file: Path) -> Mocap:
                 tuple(str(name) for name in data["clip_name"]),
             )
     except (OSError, KeyError, ValueError, IndexError) as error:
-        raise DataError(f"{file}: not a mocap file as read_mocap describes it: {error}") from error
+        raise DataError(
+            f"{file}: cannot be read as motion capture; its layout is described in "
+            f"vp3d_cli/train/mocap.py: {error}"
+        ) from error
 
 
 def _clips_of_split(split_file: Path, split: str) -> set[tuple[str, str]]:

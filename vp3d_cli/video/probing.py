@@ -172,6 +172,8 @@ def _upright_size(frame: Any, stream: Any) -> tuple[int, int, int]:
     rotation = -frame.rotation % 360
     if abs(rotation - 90 * round(rotation / 90)) <= 1:  # ffmpeg calls that a quarter turn
         rotation = 90 * round(rotation / 90) % 360
+    else:
+        rotation = 0
     width, height = frame.width, frame.height
     stretch = stream.sample_aspect_ratio or Fraction(1)
     if not Fraction(1, MAX_STRETCH) <= stretch <= MAX_STRETCH:
