@@ -187,6 +187,8 @@ def detect_and_track(
     warnings: list[str] = []
     with VideoReader(path, options.start_s, options.end_s) as reader:
         total = _frames_expected(reader.info, options)
+        info = reader.info
+        _log.debug("reading %d x %d at %.4g frames/s", info.width, info.height, float(info.fps))
         for frame in reader:
             tracker.update(frame.index, frame.time_s, detector.detect(frame))
             if progress:
