@@ -102,7 +102,8 @@ class _Person:
         if not self._track.observed[row]:
             colour = palette.mix(colour, palette.PANEL_TOP, 0.5)
         words = str(self._track.track_id)
-        left, top, right, _ = self._boxes[row]
+        left, top, right, bottom = self._boxes[row]
+        top -= 0.08 * (bottom - top)  # boxes end at the eyes, not at the crown
         width = draw.tag_width(words)
         x = int(np.clip((left + right - width) / 2, 4, max(image.shape[1] - width - 4, 4)))
         y = int(np.clip(top - draw.TAG_HEIGHT - 4, 4, image.shape[0] - draw.TAG_HEIGHT - 4))
