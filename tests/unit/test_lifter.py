@@ -118,6 +118,20 @@ def test_confidence_is_that_of_the_keypoints_and_halves_where_filled() -> None:
     assert trusted.max() <= 1
 
 
+def test_a_trajectory_head_gives_the_root_in_the_camera_frame() -> None:
+    """A head that answers (1, 2, 3) everywhere: x cancels between the picture and its mirror."""
+    pose, head = TemporalModel(SCREEN, 17, 17), TemporalModel(SCREEN, 17, 1)
+    torch.nn.init.zeros_(head.shrink.weight)
+    head.shrink.bias.data = torch.tensor([1.0, 2.0, 3.0])
+    checkpoint = Checkpoint(SCREEN, pose.state_dict(), head.state_dict())
+    lifter, track, video = Lifter(checkpoint, "x", "00"), _moving(20), make_video()
+    (lifted,) = lifter.lift([track], video, CAMERA)
+    np.testing.assert_allclose(lifted.root, np.tile([0, 2, 3], (20, 1)), atol=1e-6)
+    assert np.all(lifted.joints[:, 0] == 0)
+    (without,) = seeded_lifter(SCREEN).lift([track], video, CAMERA)
+    assert np.isnan(without.root).all()
+
+
 def test_nobody_is_lifted_to_nobody() -> None:
     assert seeded_lifter(PERSON).lift([], make_video(), CAMERA) == ()
 

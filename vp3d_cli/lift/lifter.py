@@ -14,6 +14,7 @@ from vp3d_cli.geometry import flip_centred, rotate
 from vp3d_cli.lift import normalise
 from vp3d_cli.lift.checkpoint import Checkpoint, build_models
 from vp3d_cli.lift.device import torch_device
+from vp3d_cli.lift.model import TemporalModel
 from vp3d_cli.types import Bool, Camera, Float, Json, Skeleton, Track2D, Track3D, VideoInfo
 
 _log = logging.getLogger(__name__)
@@ -44,8 +45,7 @@ class Lifter:
         self.device = torch_device(device)
         pose, trajectory = build_models(checkpoint, name)
         self._pose = pose.to(self.device)
-        if trajectory is not None:
-            _log.info("%s: its trajectory head is not used yet", name)
+        self._trajectory = trajectory.to(self.device) if trajectory is not None else None
         self.skeleton_in = skeletons.get(self.config.skeleton_in)
         self.skeleton_out = skeletons.get(self.config.skeleton_out)
 
@@ -75,7 +75,8 @@ class Lifter:
             progress: told the number of frames lifted since the last call.
 
         Returns:
-            Joints (T, J, 3), metres, camera axes, root at the origin.
+            Joints (T, J, 3), metres, camera axes, root at the origin; and where the weights have
+            a trajectory head the root (T, 3) in the camera frame, else NaN.
 
         Raises:
             SkeletonMismatchError: a track has another skeleton.
@@ -83,10 +84,16 @@ class Lifter:
         """
         self._check_rate(float(video.fps))
         prepared = [self._prepare(track, video, camera) for track in tracks]
-        outputs = self.predict([inputs for inputs, _ in prepared], progress)
+        inputs = [keypoints for keypoints, _ in prepared]
+        poses = self.predict(inputs, progress)
+        if self._trajectory is None:
+            roots = [np.full((len(track), 1, 3), np.nan, np.float32) for track in tracks]
+        else:
+            roots = self._whole(self._trajectory, (0,), inputs)
         lifted = []
-        for track, (_, rotations), joints in zip(tracks, prepared, outputs, strict=True):
-            joints = rotate(np.swapaxes(rotations, -1, -2), joints)
+        for track, (_, rotations), pose, path in zip(tracks, prepared, poses, roots, strict=True):
+            back = np.swapaxes(rotations, -1, -2)
+            joints = rotate(back, pose)
             root = self.skeleton_out.index(self.skeleton_out.root or self.skeleton_out.joints[0])
             lifted.append(
                 Track3D(
@@ -95,7 +102,7 @@ class Lifter:
                     joints=joints - joints[:, root : root + 1],
                     confidence=confidence(track, self.skeleton_out),
                     skeleton=self.skeleton_out,
-                    root=np.full((len(track), 3), np.nan, np.float32),
+                    root=rotate(back, path)[:, 0],
                 )
             )
         return tuple(lifted)
@@ -135,20 +142,29 @@ class Lifter:
     def predict(
         self, sequences: Sequence[Float], progress: Callable[[int], None] | None = None
     ) -> list[Float]:
-        """Run the network over whole sequences (T, J, F), giving (T, J_out, 3) each.
+        """Run the pose network over whole sequences (T, J, F), giving (T, J_out, 3) each.
 
         The ends are padded with copies of the first and last frame. Each sequence and its
         mirror image are predicted and averaged. Chunks overlap by the receptive field, so they
         equal the whole.
         """
-        outputs = [
-            np.zeros((len(s), self.skeleton_out.num_joints, 3), np.float32) for s in sequences
-        ]
+        return self._whole(self._pose, self.skeleton_out.flip_order, sequences, progress)
+
+    def _whole(
+        self,
+        network: TemporalModel,
+        flip_order: Sequence[int],
+        sequences: Sequence[Float],
+        progress: Callable[[int], None] | None = None,
+    ) -> list[Float]:
+        """`predict` with any head; `flip_order` says which of its outputs are partners."""
+        outputs = [np.zeros((len(s), len(flip_order), 3), np.float32) for s in sequences]
+        sign = np.array([-1, 1, 1], np.float32)
         for batch in _batches(sequences, *self.config.context):
             windows = np.stack([window for _, _, window in batch])
-            predicted = self._run(windows)
-            mirrored = self._run(flip_centred(windows, self.skeleton_in))
-            averaged = (predicted + flip_centred(mirrored, self.skeleton_out)) / 2
+            predicted = self._run(network, windows)
+            mirrored = self._run(network, flip_centred(windows, self.skeleton_in))
+            averaged = (predicted + mirrored[..., flip_order, :] * sign) / 2
             done = 0
             for (which, start, _), joints in zip(batch, averaged, strict=True):
                 part = outputs[which][start : start + len(joints)]
@@ -159,9 +175,9 @@ class Lifter:
         return outputs
 
     @torch.inference_mode()
-    def _run(self, windows: Float) -> Float:
+    def _run(self, network: TemporalModel, windows: Float) -> Float:
         inputs = torch.from_numpy(np.ascontiguousarray(windows, np.float32)).to(self.device)
-        return np.asarray(self._pose(inputs).float().cpu().numpy(), np.float32)
+        return np.asarray(network(inputs).float().cpu().numpy(), np.float32)
 
 
 def _without_gaps(track: Track2D) -> tuple[Float, Float]:
