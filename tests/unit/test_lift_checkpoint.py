@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from vp3d_cli.errors import WeightsError
+from vp3d_cli.errors import DataError, WeightsError
 from vp3d_cli.lift.checkpoint import Checkpoint, build_models, read_checkpoint, save_checkpoint
 from vp3d_cli.lift.config import LifterConfig
 from vp3d_cli.lift.loading import load_lifter
@@ -207,6 +207,12 @@ def test_loading_by_path_says_what_it_assumed(
     caplog.clear()
     assert load_lifter(str(path), skeleton_in="h36m17", causal=True).config.causal
     assert not caplog.text
+
+
+@pytest.mark.parametrize("said", [{"causal": True}, {"causal": False}, {"skeleton_in": "coco17"}])
+def test_what_our_own_files_say_cannot_be_said_again(said: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match="says itself"):
+        load_lifter("bundled", **said)
 
 
 def test_a_lifter_that_is_not_there() -> None:

@@ -33,11 +33,15 @@ _POSE, _TRAJECTORY = "pose.", "trajectory."
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A pose network, perhaps a trajectory network, and what they mean."""
+    """A pose network, perhaps a trajectory network, and what they mean.
+
+    `foreign` is a file in VideoPose3D's layout: some of `config` was assumed, not read.
+    """
 
     config: LifterConfig
     pose: State
     trajectory: State | None = None
+    foreign: bool = False
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
@@ -180,7 +184,7 @@ def _read_videopose3d(blob: bytes, where: str, skeleton_in: str, causal: bool) -
     pose, trajectory = dict(content["model_pos"]), content.get("model_traj")
     joints_in = skeletons.get(skeleton_in).num_joints
     config = infer_config(pose, where, joints_in, skeleton_in, causal)
-    return Checkpoint(config, pose, dict(trajectory) if trajectory else None)
+    return Checkpoint(config, pose, dict(trajectory) if trajectory else None, foreign=True)
 
 
 def _refuse_programs(blob: bytes, where: str) -> None:

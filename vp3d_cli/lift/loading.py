@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 
 from vp3d_cli import weights
-from vp3d_cli.errors import WeightsError
+from vp3d_cli.errors import DataError, WeightsError
 from vp3d_cli.lift.checkpoint import read_checkpoint
 from vp3d_cli.lift.lifter import Lifter
 
@@ -32,6 +32,7 @@ def load_lifter(
 
     Raises:
         WeightsError: there is none of that name, or the file is not a lifter.
+        DataError: `skeleton_in` or `causal` is given for a file of ours.
         BackendUnavailableError: the device is not there.
     """
     names = [entry.name for entry in weights.ENTRIES if entry.kind == "lifter"]
@@ -51,11 +52,16 @@ def load_lifter(
     checkpoint = read_checkpoint(
         blob, name, skeleton_in=skeleton_in or "coco17", causal=bool(causal)
     )
-    if not checkpoint.config.training and (skeleton_in is None or causal is None):
+    if checkpoint.foreign and (skeleton_in is None or causal is None):
         _log.warning(
             "%s does not say whether it is causal and which 2D skeleton it takes: assuming %s, %s",
             name,
             "causal" if causal else "symmetric",
             checkpoint.config.skeleton_in,
+        )
+    if not checkpoint.foreign and (skeleton_in is not None or causal is not None):
+        raise DataError(
+            f"{name} says itself which 2D skeleton it takes and whether it is causal; "
+            "leave out --skeleton-in and --causal / --symmetric"
         )
     return Lifter(checkpoint, name, hashlib.sha256(blob).hexdigest(), device)
