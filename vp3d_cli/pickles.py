@@ -76,8 +76,8 @@ class _Dtype:
         if self.dtype.kind in "SU" and isinstance(state[5], int) and 0 <= state[5] < 1 << 20:
             size = state[5] // (4 if self.dtype.kind == "U" else 1)
             self.dtype = np.dtype(f"{self.dtype.kind}{size}")
-        if order in ("<", ">", "="):
-            self.dtype = self.dtype.newbyteorder(order)
+        if order == ">":
+            self.dtype = self.dtype.newbyteorder(">")
 
 
 class _Array:
@@ -124,7 +124,7 @@ def _encode(text: Any, encoding: Any = "latin1", *_: Any) -> bytes:
     """How Python 3 writes bytes into a pickle that Python 2 can read."""
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1", "utf-8"):
         raise UnsafePickleError("it asks for a codec")
-    return codecs.encode(text, encoding)
+    return bytes(codecs.encode(text, encoding))
 
 
 def _no_bytes() -> bytes:

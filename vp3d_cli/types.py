@@ -169,16 +169,57 @@ class Detections:
 
 
 @dataclass(frozen=True)
+class Keypoints2D:
+    """The people of a video in 2D, as a file holds them. N rows, one per person per frame.
+
+    Attributes:
+        frames: (N,) frame indices from 0, ascending.
+        people: N rows, in the same order.
+        skeleton: names of the keypoints.
+        track_ids: (N,) who it is, each once a frame; None where the file does not say.
+        width, height: pixels of the frames; None where the file does not say.
+        fps: frame rate; None where the file does not say.
+        num_frames: length of the video, frames without people included; None where unknown.
+        provenance: JSON: format, file name, SHA-256, what the file says about its origin.
+    """
+
+    frames: Int
+    people: Detections
+    skeleton: Skeleton
+    track_ids: Int | None = None
+    width: int | None = None
+    height: int | None = None
+    fps: Fraction | None = None
+    num_frames: int | None = None
+    provenance: Json = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        rows = len(self.people)
+        require_shape("frames", self.frames, (rows,))
+        require_shape("keypoints", self.people.keypoints, (rows, self.skeleton.num_joints, 2))
+        if np.any(np.diff(self.frames) < 0) or np.any(self.frames < 0):
+            raise ValueError("frames: expected ascending indices from 0")
+        if self.track_ids is not None:
+            require_shape("track_ids", self.track_ids, (rows,))
+
+
+@dataclass(frozen=True)
 class DetectorOptions:
     """What a detector may need to know: each reads what concerns it.
 
     Attributes:
         device: "cpu", "cuda", "cuda:1".
         keypoints: the file that `precomputed` reads.
+        size: pixels of the shorter side that the detector sees; its own default where None.
+        max_people: the best this many people of a frame are enough; all where None.
+        half: half precision, on a GPU.
     """
 
     device: str = "cpu"
     keypoints: Path | None = None
+    size: int | None = None
+    max_people: int | None = None
+    half: bool = False
 
 
 class Detector(Protocol):

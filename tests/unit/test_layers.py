@@ -20,6 +20,7 @@ FOUNDATION = {
     "files",
     "geometry",
     "overlap",
+    "pickles",
     "pose_file",
     "registry",
     "results",
