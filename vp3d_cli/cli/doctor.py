@@ -35,11 +35,14 @@ def COMMAND(ctx: click.Context) -> None:  # noqa: N802
     code = 0
     for name, check in _checks():
         try:
-            click.echo(f"ok       {name:12} {check()}")
+            click.echo(f"ok       {name:18} {check()}")
         except Vp3dError as error:
-            click.echo(f"MISSING  {name:12} {error}")
+            click.echo(f"MISSING  {name:18} {error}")
             code = code or error.exit_code
-    click.echo(f"         {'GPU':12} {_cuda()}")
+    for entry in _not_fetched():
+        fetch = f"to have it: vp3d weights fetch {entry.name}"
+        click.echo(f"optional {entry.name:18} {fetch}  ({entry.licence})")
+    click.echo(f"         {'GPU':18} {_cuda()}")
     ctx.exit(code)
 
 
@@ -57,7 +60,8 @@ def _checks() -> list[tuple[str, Callable[[], str]]]:
         )
     ]
     checks.append(("ffmpeg", _ffmpeg))
-    return checks + [(entry.name, functools.partial(_intact, entry)) for entry in weights.ENTRIES]
+    present = (entry for entry in weights.ENTRIES if weights.available(entry.name))
+    return checks + [(entry.name, functools.partial(_intact, entry)) for entry in present]
 
 
 def _library(name: str, package: str) -> str:
@@ -73,6 +77,12 @@ def _ffmpeg() -> str:
     return ffmpeg_path()
 
 
+def _not_fetched() -> list[WeightsEntry]:
+    from vp3d_cli import weights
+
+    return [entry for entry in weights.ENTRIES if not weights.available(entry.name)]
+
+
 def _intact(entry: WeightsEntry) -> str:
     from vp3d_cli import weights
 
@@ -82,7 +92,7 @@ def _intact(entry: WeightsEntry) -> str:
 
 def _cuda() -> str:
     try:
-        from vp3d_cli.lift.device import describe_gpus
+        from vp3d_cli.device import describe_gpus
     except (ImportError, OSError):
         return "unknown without torch"
     return describe_gpus()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-
-import torch
+from typing import TYPE_CHECKING
 
 from vp3d_cli.errors import BackendUnavailableError
+
+if TYPE_CHECKING:
+    import torch
 
 
 def torch_device(name: str) -> torch.device:
@@ -15,6 +17,8 @@ def torch_device(name: str) -> torch.device:
     Raises:
         BackendUnavailableError: no such device, or PyTorch cannot use it here.
     """
+    import torch
+
     if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
         raise BackendUnavailableError(f"device '{name}': unknown; use cpu, cuda, cuda:1")
     device = torch.device(name)
@@ -28,5 +32,7 @@ def torch_device(name: str) -> torch.device:
 
 def describe_gpus() -> str:
     """Names of the CUDA devices, for people."""
+    import torch
+
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return ", ".join(names) or "none that PyTorch can use; movenet and the lifter need none"
