@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vp3d_cli import skeletons, weights
+from vp3d_cli.detect._following import Following, Region
 from vp3d_cli.device import torch_device
 from vp3d_cli.errors import BackendUnavailableError
 from vp3d_cli.types import Detections, Detector, DetectorOptions, Frame, Image, Json, Skeleton
@@ -37,7 +38,8 @@ def build(options: DetectorOptions) -> Detector:
         BackendUnavailableError: the device is not there, or torchvision is not usable.
     """
     _require_torchvision()
-    return KeypointRCNN(options)
+    detector = KeypointRCNN(options)
+    return Following(detector) if options.crop else detector
 
 
 def check(blob: bytes, where: str) -> None:
@@ -80,6 +82,11 @@ class KeypointRCNN:
         return skeletons.get("coco17")
 
     @property
+    def short_side(self) -> int:
+        """Pixels of a frame's shorter side in the network's input."""
+        return self._short_side
+
+    @property
     def batch_size(self) -> int:
         """Frames that are best given together."""
         return _GPU_BATCH if self._device.type == "cuda" else 1
@@ -102,11 +109,25 @@ class KeypointRCNN:
 
     def detect_batch(self, frames: Sequence[Frame]) -> list[Detections]:
         """Find the people in frames of one size, all in one pass."""
-        height, width = frames[0].image.shape[:2]
-        shape = input_size(height, width, self._short_side)
-        images = np.stack([_resized(frame.image, *shape) for frame in frames])
-        found = self._people(images, (height, width))
-        return [_detections(people) for people in found]
+        return self._look([frame.image for frame in frames], self._short_side)
+
+    def detect_part(self, frame: Frame, region: Region, short_side: int) -> Detections:
+        """Find the people in a part of a frame, in pixels of the frame: best box first."""
+        x0, y0, x1, y1 = region
+        (found,) = self._look([frame.image[y0:y1, x0:x1]], short_side)
+        offset = np.array([x0, y0], np.float32)
+        return Detections(
+            found.boxes + np.tile(offset, 2),
+            found.box_scores,
+            found.keypoints + offset,
+            found.scores,
+        )
+
+    def _look(self, images: Sequence[Image], short_side: int) -> list[Detections]:
+        height, width = images[0].shape[:2]
+        shape = input_size(height, width, short_side)
+        inputs = np.stack([_resized(image, *shape) for image in images])
+        return [_detections(people) for people in self._people(inputs, (height, width))]
 
     def _people(self, images: Image, size: tuple[int, int]) -> list[People]:
         import torch

@@ -1,0 +1,171 @@
+"""Looking only around known people: the same people, fewer pixels, nobody forgotten."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from vp3d_cli import skeletons
+from vp3d_cli.detect._following import Following, Region, regions
+from vp3d_cli.types import Detections, Float, Frame, Json, Skeleton
+
+WIDTH, HEIGHT = 640, 360
+
+
+class Crowd:
+    """Finds the people of a script, those fully inside of what it looks at; counts pixels."""
+
+    short_side = 360
+
+    def __init__(self, *people: dict[int, tuple[float, float]]) -> None:
+        """Each person: top-left corner by frame."""
+        self._people = people
+        self.looks: list[tuple[Region, int]] = []
+
+    @property
+    def skeleton(self) -> Skeleton:
+        return skeletons.get("coco17")
+
+    def describe(self) -> Json:
+        return {"name": "crowd", "settings": {}}
+
+    def detect(self, frame: Frame) -> Detections:
+        return self.detect_part(frame, (0, 0, WIDTH, HEIGHT), self.short_side)
+
+    def detect_part(self, frame: Frame, region: Region, short_side: int) -> Detections:
+        self.looks.append((region, short_side))
+        boxes = np.array(
+            [
+                (x, y, x + 40, y + 100)
+                for person in reversed(self._people)
+                for x, y in [person.get(frame.index, (-1.0, 0.0))]
+                if x >= region[0]
+                and y >= region[1]
+                and x + 40 <= region[2]
+                and y + 100 <= region[3]
+            ],
+            np.float32,
+        ).reshape(-1, 4)
+        points = np.repeat(boxes[:, None, :2], 17, 1) + np.arange(17, dtype=np.float32)[:, None]
+        ones = np.ones((len(boxes), 17), np.float32)
+        return Detections(boxes, ones[:, 0], points, ones)
+
+    def whole(self) -> list[bool]:
+        return [region == (0, 0, WIDTH, HEIGHT) for region, _ in self.looks]
+
+
+def _frames(number: int, fps: float = 30) -> list[Frame]:
+    blank = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    return [Frame(i, i / fps, blank) for i in range(number)]
+
+
+def _walk(start: int, stop: int, x: float, speed: float) -> dict[int, tuple[float, float]]:
+    return {i: (x + speed * (i - start), 120.0) for i in range(start, stop)}
+
+
+def _found(detections: Detections) -> Float:
+    return detections.boxes[np.argsort(detections.boxes[:, 0])]
+
+
+def test_it_finds_what_the_detector_finds_with_fewer_pixels() -> None:
+    crowd = Crowd(_walk(0, 40, 50, 3), _walk(0, 40, 500, -2))
+    following = Following(crowd)
+    for frame in _frames(40):
+        seen = following.detect(frame)
+        np.testing.assert_array_equal(_found(seen), _found(Crowd(*crowd._people).detect(frame)))
+    whole = crowd.whole()
+    assert whole[0]
+    assert sum(whole) == 3  # at 0, 0.5 and 1 s
+    parts = [region for region, _ in crowd.looks if region != (0, 0, WIDTH, HEIGHT)]
+    assert max((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in parts) < 0.15 * WIDTH * HEIGHT
+
+
+def test_keypoints_and_boxes_keep_together() -> None:
+    crowd = Crowd(_walk(0, 9, 500, -3), _walk(0, 9, 50, 3))
+    following = Following(crowd)
+    for frame in _frames(9):
+        seen = following.detect(frame)
+        np.testing.assert_array_equal(seen.keypoints[:, 0], seen.boxes[:, :2])
+
+
+def test_who_is_lost_is_looked_for_everywhere_at_once() -> None:
+    jump = _walk(0, 5, 50, 0) | _walk(5, 10, 400, 0)
+    crowd = Crowd(jump)
+    following = Following(crowd)
+    boxes = [following.detect(frame).boxes[0, 0] for frame in _frames(10)]
+    assert boxes == [50] * 5 + [400] * 5
+    assert crowd.whole() == [True, *[False] * 4, False, True, *[False] * 4]
+
+
+def test_newcomers_are_found_on_schedule() -> None:
+    crowd = Crowd(_walk(0, 40, 50, 0), _walk(4, 40, 400, 0))
+    following = Following(crowd)
+    counts = [len(following.detect(frame)) for frame in _frames(40)]
+    assert counts == [1] * 15 + [2] * 25
+
+
+def test_nobody_means_looking_everywhere() -> None:
+    crowd = Crowd(_walk(3, 9, 50, 0))
+    following = Following(crowd)
+    assert [len(following.detect(frame)) for frame in _frames(9)] == [0] * 3 + [1] * 6
+    assert crowd.whole()[:4] == [True] * 4
+
+
+def test_a_crowded_picture_is_looked_at_whole() -> None:
+    crowd = Crowd(
+        *(dict.fromkeys(range(3), (x, y)) for x in range(10, 600, 60) for y in (10.0, 240.0))
+    )
+    following = Following(crowd)
+    for frame in _frames(3):
+        following.detect(frame)
+    assert crowd.whole() == [True] * 3
+
+
+def test_time_that_runs_backwards_starts_again() -> None:
+    crowd = Crowd({0: (50.0, 50.0)})
+    following = Following(crowd)
+    for time_s in (5.0, 1.0):
+        following.detect(Frame(0, time_s, np.zeros((HEIGHT, WIDTH, 3), np.uint8)))
+    assert crowd.whole() == [True, True]
+
+
+@pytest.mark.parametrize("gap", [1, 5])
+def test_the_margin_grows_with_the_time_since_the_last_look(gap: int) -> None:
+    crowd = Crowd(_walk(0, 20, 300, 0))
+    following = Following(crowd)
+    for frame in _frames(2 * gap)[::gap]:
+        following.detect(frame)
+    x0, y0, x1, y1 = crowd.looks[-1][0]
+    pad = 100 * (0.2 + gap / 30)
+    np.testing.assert_allclose([300 - x0, 120 - y0, x1 - 340, y1 - 220], pad, atol=1)
+
+
+def test_large_people_are_looked_at_smaller() -> None:
+    boxes = np.array([[100, 0, 300, 360]], np.float32)
+    crowd = Crowd()
+    crowd.short_side = 800
+    following = Following(crowd)
+    frame = _frames(1)[0]
+    ((region, members),) = regions(boxes, 0.2, WIDTH, HEIGHT)
+    following._boxes = boxes
+    assert following._side(region, members, frame) == round(320 / 360 * min(200 + 2 * 72, 360))
+
+
+def test_regions_hold_their_boxes_and_do_not_overlap() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(50):
+        low = rng.uniform(0, 250, (rng.integers(1, 8), 2))
+        boxes = np.concatenate([low, low + rng.uniform(5, 100, low.shape)], 1).astype(np.float32)
+        found = regions(boxes, 0.2, WIDTH, HEIGHT)
+        assert sorted(itertools.chain(*(members for _, members in found))) == list(
+            range(len(boxes))
+        )
+        for (x0, y0, x1, y1), members in found:
+            assert 0 <= x0 < x1 <= WIDTH
+            assert 0 <= y0 < y1 <= HEIGHT
+            assert (boxes[members, :2] >= (x0, y0)).all()
+            assert (boxes[members, 2:] <= (x1, y1)).all()
+        for (a, _), (b, _) in itertools.combinations(found, 2):
+            assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]

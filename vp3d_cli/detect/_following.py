@@ -1,0 +1,170 @@
+"""Look only around the people who were there a moment ago.
+
+Most of a picture is background, and a network's time goes with the pixels it sees. Once people
+are found, only padded boxes around them are looked at, at a lower resolution where they are
+large. The whole picture is looked at again on a schedule, which finds newcomers, and at once when
+somebody is lost.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from vp3d_cli.overlap import iou
+from vp3d_cli.types import Detections, Float, Frame, Json, Skeleton
+
+# Newcomers wait this long at most, seconds.
+FULL_EVERY_S = 0.5
+# Pixels that the longer side of a person's box has at most in the network's input. The network
+# was trained on people of all sizes; more pixels than this mostly cost time.
+PERSON_SIDE = 320
+# Pixels of the input's shorter side at least.
+_LEAST_SIDE = 32
+# How far somebody may move, in longer sides of the box: at once, and in a second.
+_MARGIN, _MARGIN_PER_S = 0.2, 1.0
+# Overlap (IoU) of a box with itself a moment later, at least.
+_SAME = 0.3
+# Share of the picture from which looking at all of it costs no more.
+_MOST_OF_IT = 0.6
+
+
+class PartDetector(Protocol):
+    """A detector that can look at a part of a frame, as large as it is told."""
+
+    @property
+    def skeleton(self) -> Skeleton: ...
+
+    @property
+    def short_side(self) -> int: ...
+
+    def describe(self) -> Json: ...
+
+    def detect(self, frame: Frame) -> Detections: ...
+
+    def detect_part(self, frame: Frame, region: Region, short_side: int) -> Detections: ...
+
+
+# x0 y0 x1 y1, whole pixels.
+Region = tuple[int, int, int, int]
+
+
+class Following:
+    """A detector that remembers where people were; frames come in order.
+
+    Args:
+        detector: looks at whole frames and at parts.
+        full_every_s: seconds between looks at the whole picture.
+    """
+
+    def __init__(self, detector: PartDetector, full_every_s: float = FULL_EVERY_S) -> None:
+        self._detector = detector
+        self._full_every_s = full_every_s
+        self._boxes: Float = np.zeros((0, 4), np.float32)
+        self._last_s = self._full_s = -np.inf
+
+    @property
+    def skeleton(self) -> Skeleton:
+        return self._detector.skeleton
+
+    def describe(self) -> Json:
+        told = self._detector.describe()
+        crop = {"full_every_s": self._full_every_s, "person_side": PERSON_SIDE}
+        return told | {"settings": told["settings"] | {"crop": crop}}
+
+    def detect(self, frame: Frame) -> Detections:
+        """Find the people: those known where they were, all of them when it is time."""
+        found = None
+        if len(self._boxes) and 0 <= frame.time_s - self._full_s < self._full_every_s:
+            found = self._around(frame)
+        if found is None:
+            found = self._detector.detect(frame)
+            self._full_s = frame.time_s
+        self._boxes, self._last_s = found.boxes, frame.time_s
+        return found
+
+    def _around(self, frame: Frame) -> Detections | None:
+        """Everybody who was there, in the same order; None when that does not do."""
+        height, width = frame.image.shape[:2]
+        margin = _MARGIN + _MARGIN_PER_S * (frame.time_s - self._last_s)
+        groups = regions(self._boxes, margin, width, height)
+        covered = sum((x1 - x0) * (y1 - y0) for (x0, y0, x1, y1), _ in groups)
+        if covered > _MOST_OF_IT * width * height:
+            return None
+        parts: list[Detections] = []
+        order: list[int] = []
+        for region, members in groups:
+            seen = self._detector.detect_part(frame, region, self._side(region, members, frame))
+            matched = _matched(self._boxes[members], seen.boxes)
+            if matched is None:
+                return None
+            parts.append(seen.select(matched))
+            order += members
+        return _joined(parts).select(np.argsort(order))
+
+    def _side(self, region: Region, members: list[int], frame: Frame) -> int:
+        """Pixels of the region's shorter side in the network's input."""
+        boxes = self._boxes[members]
+        largest = float((boxes[:, 2:] - boxes[:, :2]).max())
+        usual = self._detector.short_side / min(frame.image.shape[:2])
+        shorter: int = min(region[2] - region[0], region[3] - region[1])
+        return max(_LEAST_SIDE, int(min(usual, PERSON_SIDE / largest) * shorter + 0.5))
+
+
+def regions(boxes: Float, margin: float, width: int, height: int) -> list[tuple[Region, list[int]]]:
+    """Parts of a picture that hold all boxes (P, 4) with a margin, joined where they overlap.
+
+    Args:
+        boxes: inside the picture.
+        margin: in longer sides of each box.
+        width, height: of the picture.
+
+    Returns:
+        Regions and the rows of the boxes in each.
+    """
+    pads = margin * (boxes[:, 2:] - boxes[:, :2]).max(1, keepdims=True)
+    low = np.maximum(np.floor(boxes[:, :2] - pads), 0)
+    high = np.minimum(np.ceil(boxes[:, 2:] + pads), (width, height))
+    groups: list[tuple[Region, list[int]]] = []
+    for i, (x0, y0, x1, y1) in enumerate(np.concatenate([low, high], 1).astype(int).tolist()):
+        region, members = (x0, y0, x1, y1), [i]
+        while touching := [group for group in groups if _overlap(group[0], region)]:
+            for group in touching:
+                groups.remove(group)
+                region = _union(group[0], region)
+                members += group[1]
+        groups.append((region, sorted(members)))
+    return groups
+
+
+def _overlap(a: Region, b: Region) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def _union(a: Region, b: Region) -> Region:
+    return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
+
+
+def _matched(known: Float, seen: Float) -> list[int] | None:
+    """The row of `seen` (Q, 4) that each of `known` (P, 4) is now; None when one is lost."""
+    if len(seen) < len(known):
+        return None
+    alike = iou(known, seen)
+    rows = [0] * len(known)
+    for _ in known:
+        person, best = divmod(int(alike.argmax()), len(seen))
+        if alike[person, best] < _SAME:
+            return None
+        rows[person] = best
+        alike[person], alike[:, best] = -1, -1
+    return rows
+
+
+def _joined(parts: list[Detections]) -> Detections:
+    return Detections(
+        np.concatenate([part.boxes for part in parts]),
+        np.concatenate([part.box_scores for part in parts]),
+        np.concatenate([part.keypoints for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+    )
