@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _LABELS = {
     "detect": "Finding people",
+    "fetch": "Fetching",
     "lift": "Lifting to 3D",
     "render": "Rendering",
     "train": "Training",
@@ -52,8 +53,12 @@ Move = Callable[[str, int, "int | None"], None]
 
 
 @contextlib.contextmanager
-def progress() -> Iterator[Move | None]:
-    """Yield a function that moves the bars: (stage, done, total). None where nobody watches."""
+def progress(*, sizes: bool = False) -> Iterator[Move | None]:
+    """Yield a function that moves the bars: (stage, done, total). None where nobody watches.
+
+    Args:
+        sizes: what is counted are bytes.
+    """
     quiet = logging.getLogger("vp3d_cli").getEffectiveLevel() > logging.INFO
     if quiet or not console().is_terminal:
         yield None
@@ -63,7 +68,7 @@ def progress() -> Iterator[Move | None]:
     columns = (
         rich_progress.TextColumn("{task.description:14}"),
         rich_progress.BarColumn(),
-        rich_progress.MofNCompleteColumn(),
+        rich_progress.DownloadColumn() if sizes else rich_progress.MofNCompleteColumn(),
         rich_progress.TextColumn("{task.fields[rate]:>12}"),
         rich_progress.TimeRemainingColumn(compact=True),
     )
@@ -72,9 +77,10 @@ def progress() -> Iterator[Move | None]:
 
         def move(stage: str, done: int, total: int | None) -> None:
             if stage not in tasks:
-                tasks[stage] = bars.add_task(_LABELS[stage], total=total, rate="")
+                # What was done before the bar stood, as in a resumed download, has no speed.
+                tasks[stage] = bars.add_task(_LABELS[stage], total=total, completed=done, rate="")
             speed = bars.tasks[bars.task_ids.index(tasks[stage])].speed
-            rate = f"{speed:.1f} /s" if speed else ""
+            rate = (f"{speed / 1e6:.1f} MB/s" if sizes else f"{speed:.1f} /s") if speed else ""
             bars.update(tasks[stage], completed=done, total=total, rate=rate)
 
         yield move
