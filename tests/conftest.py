@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,18 @@ import pytest
 from vp3d_cli.types import Image
 
 PICTURE = Path(__file__).parent / "data" / "person.jpg"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_fetched_weights(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """What `auto` means must not depend on what somebody fetched, but where that is tested."""
+    chosen = request.config.getoption("markexpr")
+    with pytest.MonkeyPatch.context() as environment:
+        if "weights" not in chosen.replace("not weights", ""):
+            environment.setenv("VP3D_CACHE", str(tmp_path_factory.mktemp("nothing_fetched")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,12 @@ class Vp3dError(Exception):
     exit_code = 1
 
 
+class OptionsError(Vp3dError):
+    """Options contradict each other: wrong usage, from Python as from the command line."""
+
+    exit_code = 2
+
+
 class VideoError(Vp3dError):
     """A video cannot be opened, decoded or encoded."""
 

@@ -2,7 +2,8 @@
 
 The files that Detectron2 and VideoPose3D publish are pickles, which are programs. This reader
 knows plain containers, numbers, text and arrays, rebuilds the arrays itself from their bytes, and
-refuses everything else.
+refuses everything else. It stands on pickle's machine in Python, not the one in C: there every
+opcode can be replaced, and a few bytes of damage cannot reserve gigabytes.
 """
 
 from __future__ import annotations
@@ -11,15 +12,22 @@ import codecs
 import math
 import pickle
 import re
+import struct
 from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 # Booleans, integers, floats, complex numbers, bytes and text. Objects only as lists.
-_PLAIN = re.compile(r"[|<>=]?([biufcSU]\d*|\?|O\d?)")
-# What pickle lets out when a stream is damaged.
+_PLAIN = re.compile(r"[|<>=]?([biufcSU]\d{0,9}|\?|O\d?)")
+_MAX_ITEM_BYTES = 1 << 20
+_MAX_DIMENSIONS = 32  # of NumPy 1
+_LAST_CHARACTER = 0x10FFFF  # of Unicode
+_PLAIN_KEYS = (str, bytes, bool, int, float, type(None), np.generic)
+# What a damaged stream makes pickle raise.
 _DAMAGE = (
     ArithmeticError,
     AssertionError,
@@ -30,6 +38,8 @@ _DAMAGE = (
     RecursionError,
     TypeError,
     ValueError,
+    pickle.UnpicklingError,
+    struct.error,
 )
 
 
@@ -50,120 +60,237 @@ def load(stream: IO[bytes], encoding: str = "ASCII") -> Any:
         OSError: it cannot be read.
     """
     try:
-        return _plain(_Unpickler(stream, encoding=encoding).load(), {})
+        return _plain(_Machine(stream, encoding=encoding).load(), {})
     except UnsafePickleError:
         raise
-    except pickle.UnpicklingError as error:
-        raise ValueError(f"damaged pickle: {error}") from error
     except _DAMAGE as error:
-        raise ValueError(f"damaged pickle: {type(error).__name__}: {error}") from error
+        what = ascii(str(error)[:200])[1:-1]
+        raise ValueError(f"damaged pickle: {type(error).__name__}: {what}") from error
 
 
+def check_text(raw: bytes | bytearray, dtype: np.dtype[Any]) -> None:
+    """Raise ValueError where an array of text holds what is no text: NumPy does not look.
+
+    Python trusts it, and then fails wherever such text is used.
+    """
+    if dtype.kind == "U":
+        points = np.frombuffer(raw, np.dtype(np.uint32).newbyteorder(dtype.byteorder))
+        if (points > _LAST_CHARACTER).any():
+            raise ValueError("an array of text that is no text")
+
+
+@dataclass
 class _Dtype:
-    """`numpy.dtype`, from its name and byte order only."""
+    """`numpy.dtype`, from its name, byte order and size only."""
 
-    def __init__(self, name: Any, *_: Any) -> None:
-        name = name.decode("ascii") if isinstance(name, bytes) else name
-        if not isinstance(name, str) or not _PLAIN.fullmatch(name):
-            raise UnsafePickleError(f"it holds arrays of type {str(name)[:40]}")
-        self.dtype = np.dtype(name)
+    dtype: np.dtype[Any]
 
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
+    def fill(self, state: Any) -> None:
         # (version, byte order, sub-array, names, fields, item size, alignment, flags)
-        if any(part is not None for part in state[2:5]):
+        _, order, *records, size = state[:6]
+        if any(part is not None for part in records):
             raise UnsafePickleError("it holds arrays of records")
-        order = state[1].decode("ascii") if isinstance(state[1], bytes) else state[1]
-        if self.dtype.kind in "SU" and isinstance(state[5], int) and 0 <= state[5] < 1 << 20:
-            size = state[5] // (4 if self.dtype.kind == "U" else 1)
-            self.dtype = np.dtype(f"{self.dtype.kind}{size}")
-        if order == ">":
+        kind = self.dtype.kind
+        if kind in "SU":
+            if type(size) is not int or not 0 <= size <= _MAX_ITEM_BYTES:
+                raise ValueError("an array of text of an odd length")
+            self.dtype = np.dtype(f"{kind}{size // (4 if kind == 'U' else 1)}")
+        if order in ("<", b"<"):
+            self.dtype = self.dtype.newbyteorder("<")
+        if order in (">", b">"):
             self.dtype = self.dtype.newbyteorder(">")
 
 
+@dataclass
 class _Array:
-    """`numpy.ndarray` on its way: filled by `__setstate__`, an array after `_plain`."""
+    """`numpy.ndarray` on its way: made empty, then filled, an array after `_plain`."""
 
     value: NDArray[Any] | None = None
 
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
+    def fill(self, state: Any) -> None:
         shape, dtype, fortran, content = state[-4:]
-        self.value = _array(content, dtype, shape, bool(fortran))
+        self.value = _array(content, dtype, shape, "F" if fortran else "C")
 
 
-def _array(content: Any, dtype: Any, shape: Any, fortran: bool) -> NDArray[Any]:
+def _array(content: Any, dtype: Any, shape: Any, order: Any) -> NDArray[Any]:
     if not isinstance(dtype, _Dtype) or not isinstance(shape, tuple):
         raise UnsafePickleError("it describes an array in an unknown way")
-    if any(type(size) is not int or size < 0 for size in shape):
-        raise ValueError(f"an array of shape {shape}")
-    order: Any = "F" if fortran else "C"
+    if any(type(size) is not int or not 0 <= size < 1 << 48 for size in shape):
+        raise ValueError("an array of an impossible shape")
+    if len(shape) > _MAX_DIMENSIONS:
+        raise ValueError(f"an array of {len(shape)} dimensions")
     if dtype.dtype.hasobject:
         if not isinstance(content, list) or len(content) != math.prod(shape):
             raise ValueError(f"an array of shape {shape} whose content does not fit")
         objects = np.empty(len(content), object)
         objects[:] = content
-        return objects.reshape(shape, order=order)
+        return objects.reshape(shape)  # NumPy lists them row by row, whatever the order
     raw = content.encode("latin1") if isinstance(content, str) else content
+    if not isinstance(raw, bytes | bytearray):
+        raise ValueError("an array whose content is not bytes")
     if len(raw) != math.prod(shape) * dtype.dtype.itemsize:
         raise ValueError(f"an array of shape {shape} in {len(raw)} bytes")
+    check_text(raw, dtype.dtype)
     return np.frombuffer(raw, dtype.dtype).reshape(shape, order=order).copy(order=order)
 
 
-def _reconstruct(*_: Any) -> _Array:
+def _new_dtype(name: Any, *_: Any) -> _Dtype:
+    name = name.decode("ascii") if isinstance(name, bytes) else name
+    if not isinstance(name, str) or not _PLAIN.fullmatch(name):
+        what = name[:40] if isinstance(name, str) else "unknown"
+        raise UnsafePickleError(f"it holds arrays of type {what}")
+    return _Dtype(np.dtype(name))
+
+
+def _new_array(*_: Any) -> _Array:
     return _Array()
 
 
-def _from_buffer(content: Any, dtype: Any, shape: Any, order: Any) -> NDArray[Any]:
-    return _array(bytes(content), dtype, shape, order == "F")
+def _from_buffer(content: Any, dtype: Any, shape: Any, order: Any, axes: Any = None) -> _Array:
+    """How protocol 5 writes arrays; `axes` since NumPy 2.3, for those turned in memory."""
+    if order == "K":
+        if not isinstance(axes, tuple) or any(type(axis) is not int for axis in axes):
+            raise ValueError("an array whose axes are not known")
+        return _Array(_array(content, dtype, shape, "C").transpose(axes))
+    return _Array(_array(content, dtype, shape, "F" if order == "F" else "C"))
 
 
-def _scalar(dtype: Any, content: Any = None) -> Any:
-    return content if content is None else _array(content, dtype, (), False)[()]
+def _new_scalar(dtype: Any, content: Any = None) -> Any:
+    return content if content is None else _array(content, dtype, (), "C")[()]
 
 
-def _encode(text: Any, encoding: Any = "latin1", *_: Any) -> bytes:
-    """How Python 3 writes bytes into a pickle that Python 2 can read."""
+def _new_bytes(text: Any = "", encoding: Any = "latin1") -> bytes:
+    """How protocols below 3 write bytes: as text to be encoded, or as nothing at all."""
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1", "utf-8"):
         raise UnsafePickleError("it asks for a codec")
     return bytes(codecs.encode(text, encoding))
 
 
-def _no_bytes() -> bytes:
-    """How protocols below 3 write b""."""
-    return b""
+def _new_ordered(items: Any = ()) -> OrderedDict[Any, Any]:
+    ordered: OrderedDict[Any, Any] = OrderedDict()
+    for key, value in items if isinstance(items, list | tuple) else ():
+        _put(ordered, key, value)
+    return ordered
 
 
-_KNOWN: dict[tuple[str, str], Any] = {
-    ("collections", "OrderedDict"): OrderedDict,
-    ("__builtin__", "bytes"): _no_bytes,
-    ("builtins", "bytes"): _no_bytes,
-    ("_codecs", "encode"): _encode,
-    ("numpy", "ndarray"): _Array,
-    ("numpy", "dtype"): _Dtype,
+def _put(target: Any, key: Any, value: Any) -> None:
+    """`target[key] = value` for dictionaries and plain keys: to hash deep nesting can crash."""
+    if not isinstance(target, dict):
+        raise ValueError("items for something that is no dictionary")
+    parts = key if isinstance(key, tuple) else (key,)
+    if not all(isinstance(part, _PLAIN_KEYS) for part in parts):
+        raise ValueError("a dictionary whose keys are no plain values")
+    target[key] = value
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What a global of the stream stands for; the stream can call it, but not change it."""
+
+    make: Callable[..., Any] = field(repr=False)
+
+
+_KNOWN = {
+    ("collections", "OrderedDict"): _Known(_new_ordered),
+    ("__builtin__", "bytes"): _Known(_new_bytes),
+    ("builtins", "bytes"): _Known(_new_bytes),
+    ("_codecs", "encode"): _Known(_new_bytes),
+    ("numpy", "ndarray"): _Known(_new_array),
+    ("numpy", "dtype"): _Known(_new_dtype),
     **{
-        (f"numpy.{core}.{module}", name): function
+        (f"numpy.{core}.{module}", name): _Known(make)
         for core in ("core", "_core")
-        for module, name, function in (
-            ("multiarray", "_reconstruct", _reconstruct),
-            ("multiarray", "scalar", _scalar),
+        for module, name, make in (
+            ("multiarray", "_reconstruct", _new_array),
+            ("multiarray", "scalar", _new_scalar),
             ("numeric", "_frombuffer", _from_buffer),
         )
     },
 }
 
 
-class _Unpickler(pickle.Unpickler):
+def _reduce(machine: Any) -> None:
+    arguments, known = machine.stack.pop(), machine.stack[-1]
+    if not isinstance(known, _Known):
+        raise UnsafePickleError("it calls something that is no type of data")
+    machine.stack[-1] = known.make(*arguments)
+
+
+def _build(machine: Any) -> None:
+    state, target = machine.stack.pop(), machine.stack[-1]
+    if isinstance(target, _Array | _Dtype):
+        target.fill(state)
+    elif not isinstance(target, OrderedDict):  # whose attributes are not needed
+        raise UnsafePickleError("it changes something that is no array")
+
+
+def _set_items(machine: Any, items: list[Any]) -> None:
+    for key, value in zip(items[::2], items[1::2], strict=True):
+        _put(machine.stack[-1], key, value)
+
+
+def _set_item(machine: Any) -> None:
+    value, key = machine.stack.pop(), machine.stack.pop()
+    _set_items(machine, [key, value])
+
+
+def _make_dict(machine: Any) -> None:
+    items = machine.pop_mark()
+    machine.append({})
+    _set_items(machine, items)
+
+
+def _read_bytes(machine: Any) -> None:
+    """A bytearray; pickle itself would reserve the claimed length first."""
+    (length,) = struct.unpack("<Q", machine.read(8))
+    machine.append(machine.read(length))
+
+
+def _refuse(_: Any) -> None:
+    raise UnsafePickleError("it asks for objects that are no arrays")
+
+
+def _dispatch() -> dict[int, Callable[[Any], None]]:
+    def codes(opcodes: Iterable[bytes]) -> tuple[int, ...]:
+        return tuple(opcode[0] for opcode in opcodes)
+
+    refused = codes(
+        (
+            *(pickle.PERSID, pickle.BINPERSID, pickle.INST, pickle.OBJ, pickle.NEWOBJ),
+            *(pickle.NEWOBJ_EX, pickle.EXT1, pickle.EXT2, pickle.EXT4, pickle.EMPTY_SET),
+            *(pickle.ADDITEMS, pickle.FROZENSET, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER),
+        )
+    )
+    ours: dict[bytes, Callable[[Any], None]] = {
+        pickle.REDUCE: _reduce,
+        pickle.BUILD: _build,
+        pickle.SETITEM: _set_item,
+        pickle.SETITEMS: lambda machine: _set_items(machine, machine.pop_mark()),
+        pickle.DICT: _make_dict,
+        pickle.BYTEARRAY8: _read_bytes,
+    }
+    return {
+        **pickle._Unpickler.dispatch,
+        **dict.fromkeys(refused, _refuse),
+        **{opcode[0]: step for opcode, step in ours.items()},
+    }
+
+
+class _Machine(pickle._Unpickler):
+    dispatch = _dispatch()
+
     def find_class(self, module: str, name: str) -> Any:
         try:
             return _KNOWN[module, name]
         except KeyError:
-            raise UnsafePickleError(f"it asks for {module}.{name}") from None
-
-    def persistent_load(self, pid: Any) -> Any:
-        raise UnsafePickleError("it refers to objects outside itself")
+            what = ascii(f"{module}.{name}"[:80])[1:-1]
+            raise UnsafePickleError(f"it asks for {what}") from None
 
 
 def _plain(value: Any, seen: dict[int, Any]) -> Any:
     """`value` with every `_Array` replaced by its array; containers may hold themselves."""
+    if isinstance(value, _Known):
+        raise UnsafePickleError("it holds a type, not data")
     if isinstance(value, _Array):
         if value.value is None:
             raise ValueError("an array without content")
@@ -175,7 +302,7 @@ def _plain(value: Any, seen: dict[int, Any]) -> Any:
     if isinstance(value, dict):
         filled: Any = {}
         seen[id(value)] = (filled, value)
-        filled.update((_plain(k, seen), _plain(v, seen)) for k, v in value.items())
+        filled.update((key, _plain(item, seen)) for key, item in value.items())
         return filled
     if isinstance(value, list):
         items: list[Any] = []
@@ -183,11 +310,12 @@ def _plain(value: Any, seen: dict[int, Any]) -> Any:
         items.extend(_plain(item, seen) for item in value)
         return items
     if isinstance(value, tuple):
-        return tuple(_plain(item, seen) for item in value)
+        fixed = tuple(_plain(item, seen) for item in value)
+        seen[id(value)] = (fixed, value)  # held many times, it is still walked once
+        return fixed
     if isinstance(value, np.ndarray) and value.dtype.hasobject:
         seen[id(value)] = (value, value)
         flat = value.reshape(-1)
         for index, item in enumerate(flat):
             flat[index] = _plain(item, seen)
-        return flat.reshape(value.shape)
     return value

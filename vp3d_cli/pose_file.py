@@ -10,7 +10,9 @@ One row per person per frame, sorted by track, then frame. `vp3d_cli.results` re
 - `num_frames_read`: frames decoded, fewer than `video.num_frames` if the file is truncated
 - `detector`: what its `describe()` said, and why it was chosen
 - `lifter`: name, SHA-256, skeleton, and why it was chosen
-- `options`: every option that changes the numbers
+- `options`: every option that changes the numbers; with `faithful` joints are as predicted, their
+  root too
+- `keypoints`: file name, format and SHA-256, where the 2D came from a file
 - `warnings`: sentences, as printed
 """
 

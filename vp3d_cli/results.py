@@ -10,39 +10,23 @@ import contextlib
 import json
 import math
 import re
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vp3d_cli import registry, skeletons
+from vp3d_cli import npz, registry, skeletons
 from vp3d_cli.errors import DataError
 from vp3d_cli.pose_file import COLUMNS, KEYS, RESERVED, SCHEMA, Table, column_shape
 from vp3d_cli.types import Camera, Json, Result, Skeleton, Track2D, Track3D, VideoInfo
 
-# A real pose file shrinks to a half when packed; one that would grow this much is a bomb.
-_MAX_GROWTH = 100
-_MAX_SMALL_BYTES = 64 << 20
 _MAX_TEXT_BYTES = 16 << 20
 _MAX_SIDE_PX = 1 << 16
 _ROUNDING = 1e-3
-
-# NumPy parses the header of an array as Python text and lets the parser's errors out.
-_DAMAGE = (
-    EOFError,
-    OverflowError,
-    RuntimeError,
-    SyntaxError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 def load_result(path: Path | str) -> Result:
@@ -119,33 +103,11 @@ def _read_array(
     shape: tuple[int | None, ...],
 ) -> NDArray[Any]:
     """One member, its header compared with what is expected before any value is read."""
-    text = dtype is np.str_
-    limit = max(_MAX_SMALL_BYTES, _MAX_GROWTH * path.stat().st_size)
+    limit = _MAX_TEXT_BYTES if dtype is np.str_ else npz.max_bytes(path)
     with _explained(path, key):
-        member = archive.getinfo(f"{key}.npy")
-        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise ValueError("is packed in a way that NPZ files are not")
-        with archive.open(member) as stream:
-            claimed_shape, claimed = _read_header(stream)
-            _check_header(claimed_shape, claimed, dtype, shape)
-            size = stream.tell() + math.prod(claimed_shape) * claimed.itemsize
-        if size != member.file_size:
-            raise ValueError(f"expected {size} bytes, got {member.file_size}")
-        if size > (_MAX_TEXT_BYTES if text else limit):
-            raise ValueError(f"claims {size} bytes, more than a pose file this small can hold")
-        with archive.open(member) as stream:
-            return np.lib.format.read_array(stream, allow_pickle=False)
-
-
-def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    version = np.lib.format.read_magic(stream)
-    if version not in ((1, 0), (2, 0)):
-        raise ValueError(f"expected NPY format 1.0 or 2.0, got {version}")
-    if version == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
-    else:
-        shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
-    return shape, dtype
+        return npz.read_array(
+            archive, key, limit, lambda claimed, found: _check_header(claimed, found, dtype, shape)
+        )
 
 
 def _check_header(
@@ -154,12 +116,10 @@ def _check_header(
     dtype: type[np.generic],
     shape: tuple[int | None, ...],
 ) -> None:
-    if claimed.hasobject:
-        raise ValueError("holds pickled Python objects, which vp3d never opens")
     if claimed.type is not dtype or not claimed.isnative:
         raise ValueError(f"expected {np.dtype(dtype)}, got {claimed}")
     fits = len(claimed_shape) == len(shape) and all(
-        got >= 0 and want in (None, got) for got, want in zip(claimed_shape, shape, strict=True)
+        want in (None, got) for got, want in zip(claimed_shape, shape, strict=True)
     )
     if not fits:
         wanted = str(shape).replace("None", "N")
@@ -173,10 +133,8 @@ def _explained(path: Path, key: str) -> Iterator[None]:
         yield
     except KeyError as error:
         what = f"{error} is missing"
-    except (TypeError, ValueError) as error:
+    except (OverflowError, RecursionError, TypeError, ValueError) as error:
         what = str(error)
-    except _DAMAGE as error:
-        what = f"is damaged ({error})"
     else:
         return
     raise DataError(f"{path}: {key}: {what}; write the pose file again")

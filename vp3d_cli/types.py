@@ -13,11 +13,12 @@ they are not probabilities.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -181,6 +182,10 @@ class Keypoints2D:
         fps: frame rate; None where the file does not say.
         num_frames: length of the video, frames without people included; None where unknown.
         provenance: JSON: format, file name, SHA-256, what the file says about its origin.
+        frames_read: (F,) indices of the frames that were read, ascending, whether or not anybody
+            was there; None where the file does not say: all of the video.
+        times_s: (F,) presentation times of those, seconds; with `frames_read`, or not at all.
+        looked_at: (F,) False where people were not looked for; with `frames_read`. None: True.
     """
 
     frames: Int
@@ -192,6 +197,9 @@ class Keypoints2D:
     fps: Fraction | None = None
     num_frames: int | None = None
     provenance: Json = field(default_factory=dict)
+    frames_read: Int | None = None
+    times_s: Double | None = None
+    looked_at: Bool | None = None
 
     def __post_init__(self) -> None:
         rows = len(self.people)
@@ -201,6 +209,20 @@ class Keypoints2D:
             raise ValueError("frames: expected ascending indices from 0")
         if self.track_ids is not None:
             require_shape("track_ids", self.track_ids, (rows,))
+        if (self.frames_read is None) != (self.times_s is None):
+            raise ValueError("frames_read and times_s: expected both or neither")
+        if self.frames_read is not None and self.times_s is not None:
+            require_shape("times_s", self.times_s, self.frames_read.shape)
+            if np.any(np.diff(self.frames_read) <= 0):
+                raise ValueError("frames_read: expected ascending indices")
+            seen = self.frames_read
+            if self.looked_at is not None:
+                require_shape("looked_at", self.looked_at, seen.shape)
+                seen = seen[self.looked_at]
+            if not np.isin(self.frames, seen).all():
+                raise ValueError("frames: expected some of frames_read that were looked at")
+        elif self.looked_at is not None:
+            raise ValueError("looked_at: expected with frames_read")
 
 
 @dataclass(frozen=True)
@@ -210,7 +232,9 @@ class DetectorOptions:
     Attributes:
         device: "cpu", "cuda", "cuda:1".
         keypoints: the file that `precomputed` reads.
-        size: pixels of the shorter side that the detector sees; its own default where None.
+        size: pixels of the picture that the detector sees: of the shorter side for Mask R-CNN,
+            of the longer one for movenet; its own default where None.
+        crop: look only around people who were there a moment ago; see `detect._following`.
         max_people: the best this many people of a frame are enough; all where None.
         half: half precision, on a GPU.
     """
@@ -218,6 +242,7 @@ class DetectorOptions:
     device: str = "cpu"
     keypoints: Path | None = None
     size: int | None = None
+    crop: bool = False
     max_people: int | None = None
     half: bool = False
 
@@ -238,6 +263,16 @@ class Detector(Protocol):
     def detect(self, frame: Frame) -> Detections: ...
 
 
+@runtime_checkable
+class BatchDetector(Detector, Protocol):
+    """A detector that looks at several frames in less time together, as a GPU does."""
+
+    @property
+    def batch_size(self) -> int: ...
+
+    def detect_batch(self, frames: Sequence[Frame]) -> list[Detections]: ...
+
+
 @dataclass(frozen=True)
 class Track2D:
     """One person's keypoints over consecutive frames.
@@ -248,7 +283,7 @@ class Track2D:
         times_s: (T,) presentation times.
         boxes: (T, 4) pixels.
         keypoints: (T, J, 2) pixels.
-        scores: (T, J); 0 where nothing was observed.
+        scores: (T, J); 0 where the person was looked for and not found.
         observed: (T,) False where the frame was filled in by interpolation.
         skeleton: names of the J keypoints.
     """
@@ -283,7 +318,8 @@ class Track3D:
     Attributes:
         track_id: from 1.
         frames: (T,) frame indices.
-        joints: (T, J, 3) metres, camera axes, relative to the root joint.
+        joints: (T, J, 3) metres, camera axes, relative to the root joint; in faithful results as
+            predicted, with the root joint near the origin.
         confidence: (T, J) 0 to 1.
         skeleton: names of the J joints.
         root: (T, 3) the root joint in the camera frame, metres; NaN where unknown.

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.factories import make_result
-from vp3d_cli import registry
+from vp3d_cli import registry, skeletons
 from vp3d_cli.errors import OutputError
 from vp3d_cli.types import Result
 
@@ -19,6 +19,7 @@ RESULTS = {
     "two people": make_result(num_tracks=2, length=12),
     "one frame": make_result(num_tracks=1, length=1, with_gaps=False),
     "nobody": make_result(num_tracks=0),
+    "another skeleton": make_result(skeleton_3d=skeletons.get("humaneva15")),
 }
 
 

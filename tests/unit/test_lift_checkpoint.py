@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
 import os
 import pickle
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from vp3d_cli import weights
 from vp3d_cli.errors import DataError, WeightsError
 from vp3d_cli.lift.checkpoint import Checkpoint, build_models, read_checkpoint, save_checkpoint
 from vp3d_cli.lift.config import LifterConfig
@@ -99,6 +101,51 @@ def test_trajectory_is_read_and_old_files_lack_a_counter() -> None:
     _, trajectory = build_models(read, "old.bin")
     assert trajectory is not None
     assert trajectory(torch.randn(1, 9, 17, 2)).shape == (1, 1, 1, 3)
+
+
+@pytest.mark.parametrize(("joints", "name"), [(17, "h36m17"), (15, "humaneva15")])
+def test_the_joints_tell_the_skeleton(joints: int, name: str) -> None:
+    config = LifterConfig((3, 3), 8)
+    content = _videopose3d(config, model_pos=_model(config, joints).state_dict())
+    read = read_checkpoint(_blob(content), "x.bin")
+    assert read.config.skeleton_out == name
+    pose, _ = build_models(read, "x.bin")
+    assert pose(torch.randn(1, 9, 17, 2)).shape == (1, 1, joints, 3)
+
+
+def test_joints_of_no_skeleton_are_refused() -> None:
+    config = LifterConfig((3, 3), 8)
+    content = _videopose3d(config, model_pos=_model(config, 16).state_dict())
+    with pytest.raises(WeightsError, match=r"16 output joints; known are 17 \(h36m17\), 15"):
+        read_checkpoint(_blob(content), "x.bin")
+
+
+def test_building_copies_nothing() -> None:
+    read = read_checkpoint(GOOD, "x.bin")
+    pose, _ = build_models(read, "x.bin")
+    assert pose.shrink.weight.data_ptr() == read.pose["shrink.weight"].data_ptr()
+    assert not pose.training
+
+
+def test_weights_in_half_precision_are_widened() -> None:
+    config = LifterConfig((3, 3), 8)
+    halves = {
+        n: v.half() if v.is_floating_point() else v for n, v in _model(config).state_dict().items()
+    }
+    pose, _ = build_models(read_checkpoint(_blob(_videopose3d(config, model_pos=halves)), "x"), "x")
+    assert pose(torch.randn(1, 9, 17, 2)).dtype == torch.float32
+
+
+def test_our_format_is_known_whatever_its_first_byte(tmp_path: Path) -> None:
+    """Its first byte is a length, and may be the one that pickles begin with."""
+    for padding in range(0, 256, 4):
+        config = dataclasses.replace(OWN, training={"notes": "x" * padding})
+        save_checkpoint(Checkpoint(config, _model(OWN).state_dict()), tmp_path / "a")
+        blob = (tmp_path / "a").read_bytes()
+        if blob[:1] == b"\x80":
+            break
+    assert blob[:1] == b"\x80"
+    assert read_checkpoint(blob, "a").config == config
 
 
 class _Bomb:
@@ -213,6 +260,39 @@ def test_loading_by_path_says_what_it_assumed(
 def test_what_our_own_files_say_cannot_be_said_again(said: dict[str, Any]) -> None:
     with pytest.raises(DataError, match="says itself"):
         load_lifter("bundled", **said)
+
+
+@pytest.fixture
+def causal_of_h36m(monkeypatch: pytest.MonkeyPatch) -> weights.WeightsEntry:
+    """An entry whose file says neither that it is causal nor what it takes."""
+    file = weights.WeightsFile("good.bin", hashlib.sha256(GOOD).hexdigest(), len(GOOD), "http://x")
+    entry = weights.WeightsEntry(
+        "known", "lifter", (file,), "MIT", "x", "x", skeleton_in="h36m17", causal=True
+    )
+    monkeypatch.setattr(weights, "ENTRIES", (entry,))
+    monkeypatch.setattr(weights, "entry", {"known": entry}.__getitem__)
+    monkeypatch.setattr(weights, "verified_bytes", {"good.bin": GOOD}.__getitem__)
+    monkeypatch.setattr(weights, "known_by_hash", {file.sha256: entry}.get)
+    return entry
+
+
+@pytest.mark.parametrize("by", ["name", "file"])
+def test_what_the_registry_knows_needs_no_typing(
+    by: str,
+    causal_of_h36m: weights.WeightsEntry,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (tmp_path / "renamed.bin").write_bytes(GOOD)
+    asked = causal_of_h36m.name if by == "name" else str(tmp_path / "renamed.bin")
+    lifter = load_lifter(asked)
+    assert lifter.config.causal
+    assert lifter.skeleton_in.name == "h36m17"
+    assert lifter.name == Path(asked).name
+    assert not caplog.text
+    for said in ({"causal": True}, {"skeleton_in": "coco17"}):
+        with pytest.raises(DataError, match=r"\(h36m17\) and whether it is causal \(causal\)"):
+            load_lifter(asked, **said)
 
 
 def test_a_lifter_that_is_not_there() -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests import keypoint_files
+from vp3d_cli import files
 from vp3d_cli.detect import precomputed
 from vp3d_cli.errors import DataError
 from vp3d_cli.types import Detections, DetectorOptions, Frame
@@ -69,6 +71,41 @@ def test_boxes_are_taken_or_made(tmp_path: Path) -> None:
     assert np.isfinite(_at(given, 6).boxes).all()
 
 
+def test_people_with_ids_are_believed_others_have_their_score(tmp_path: Path) -> None:
+    scores = np.array([0.25, 0.5, 0.75])
+    assert _at(_build(tmp_path, box_scores=scores), 5).box_scores.tolist() == [0.5]
+    chosen = _build(tmp_path, box_scores=scores, track_id=[1, 1, 1])
+    assert _at(chosen, 5).box_scores.tolist() == [1]
+    assert chosen.keypoints.people.box_scores.tolist() == [0.25, 0.5, 0.75]
+    assert _at(_build(tmp_path), 5).box_scores.tolist() == [1]
+
+
+def test_it_says_which_file_it_is(tmp_path: Path) -> None:
+    detector = _build(tmp_path)
+    digest = files.sha256(tmp_path / "keypoints.npz")
+    assert detector.describe() == {
+        "name": "precomputed",
+        "format": "vp3d",
+        "file": "keypoints.npz",
+        "sha256": digest,
+        "skeleton": "coco17",
+    }
+
+
+@pytest.mark.parametrize("name", keypoint_files.FORMATS)
+def test_any_format_will_do(name: str, tmp_path: Path) -> None:
+    scene = keypoint_files.one_person()
+    path = keypoint_files.FORMATS[name].build(tmp_path, scene)
+    detector = precomputed.build(DetectorOptions(keypoints=path))
+    assert isinstance(detector, precomputed.Precomputed)
+    for index, (someone,) in enumerate(scene.frames):
+        np.testing.assert_allclose(_at(detector, index).keypoints[0], someone.keypoints, atol=1e-3)
+    assert detector.keypoints.provenance["format"] == name
+    assert detector.describe()["format"] == name
+    again = precomputed.Precomputed(path, name, video=None)
+    assert again.describe() == detector.describe()
+
+
 def test_a_file_for_nobody(tmp_path: Path) -> None:
     assert len(_at(_build(tmp_path, rows=0), 0)) == 0
 
@@ -82,7 +119,7 @@ def test_the_skeleton_comes_with_a_pose_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"scores_2d": None}, "scores_2d missing; the file has frame, keypoints_2d"),
+        ({"scores_2d": None}, "scores_2d missing; the file has 'frame', 'keypoints_2d'"),
         ({"frame": None, "keypoints_2d": None}, "frame, keypoints_2d missing"),
         ({"keypoints_2d": np.zeros((3, 25, 2))}, r"keypoints_2d: expected shape \(3, 17, 2\)"),
         ({"keypoints_2d": np.zeros((3, 17, 3))}, r"got \(3, 17, 3\)"),

@@ -7,6 +7,7 @@ import logging
 import math
 import re
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from vp3d_cli.errors import OutputError
 F = TypeVar("F", bound=Callable[..., Any])
 # Below DEBUG: also print tracebacks of expected errors.
 TRACE = 5
+_MAX_FPS = 1000
 
 
 def timestamp(text: str) -> float:
@@ -110,3 +112,138 @@ class Number(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"'{value}' is not a number", param, ctx)
         return number
+
+
+def frame_size(text: str) -> tuple[int, int]:
+    """Width and height in pixels, as in 1280x720."""
+    if not re.fullmatch(r"[1-9]\d{0,4}[xX×][1-9]\d{0,4}", text):
+        raise click.BadParameter(f"'{text}' is not a size; write width and height as in 1280x720")
+    width, height = re.split("[xX×]", text)
+    return int(width), int(height)
+
+
+def frame_rate(text: str) -> Fraction:
+    """Frames a second: 25, 29.97, 30000/1001."""
+    found = re.fullmatch(r"(\d{1,4}(\.\d{1,6})?)|(\d{1,9})/([1-9]\d{0,8})", text)
+    rate = Fraction(text) if found else Fraction(0)
+    if not 0 < rate <= _MAX_FPS:
+        raise click.BadParameter(f"'{text}' is no frame rate; write 25, 29.97 or 30000/1001")
+    return rate
+
+
+def together(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options as one decorator, in the order of the help."""
+
+    def decorate(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def detector_option(*names: str) -> Callable[[F], F]:
+    """--detector, one of `names` or auto."""
+    return click.option(
+        "--detector",
+        type=click.Choice(["auto", *names]),
+        default="auto",
+        show_default=True,
+        help="How people are found; auto takes Mask R-CNN where its weights are fetched, else "
+        "movenet.",
+    )
+
+
+device_option = click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    help="Where the networks run: cpu, cuda, cuda:1. movenet runs on the CPU only.",
+)
+
+less_work_options = together(
+    click.option(
+        "--detect-size",
+        type=click.IntRange(32, 4096),
+        metavar="PIXELS",
+        help="Size of the picture that the detector sees: the shorter side for Mask R-CNN "
+        "[default: 800], the longer one for movenet [default: 384]. Less is faster.",
+    ),
+    click.option(
+        "--detect-every",
+        type=click.IntRange(1, 1000),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="Look for people in every Nth frame; those in between are filled in.",
+    ),
+    click.option(
+        "--detect-crop",
+        is_flag=True,
+        help="keypoint-rcnn: look only around the people there, and at the whole picture twice "
+        "a second or when somebody is lost.",
+    ),
+    click.option("--half", is_flag=True, help="keypoint-rcnn: half precision, on a GPU."),
+)
+
+span_options = together(
+    click.option(
+        "--start", "start_s", type=timestamp, metavar="TIME", help="Begin here: seconds, or 1:02.5."
+    ),
+    click.option("--end", "end_s", type=timestamp, metavar="TIME", help="Stop before this time."),
+)
+
+lifting_options = together(
+    click.option(
+        "--lifter",
+        default="auto",
+        show_default=True,
+        metavar="NAME|PATH",
+        help="2D to 3D weights: auto, a name of `vp3d weights list`, or a file (ours, or in "
+        "VideoPose3D's layout).",
+    ),
+    click.option(
+        "--skeleton-in",
+        type=click.Choice(["coco17", "h36m17"]),
+        help="2D skeleton of a --lifter file in VideoPose3D's layout, which cannot say.",
+    ),
+    click.option(
+        "--causal/--symmetric",
+        default=None,
+        help="Kind of a --lifter file in VideoPose3D's layout.",
+    ),
+    click.option(
+        "--person", default="all", show_default=True, help="all, largest, or a person's id."
+    ),
+    click.option(
+        "--max-gap",
+        "max_gap_s",
+        type=Number(min=0),
+        metavar="SECONDS",
+        help="Fill gaps in a person's detections up to this long; split at longer ones.  "
+        "[default: 0.5]",
+    ),
+    click.option(
+        "--focal",
+        "focal_px",
+        type=Number(min=1),
+        metavar="PIXELS",
+        help="Focal length of the camera.  [default: 0.9 of the frame's longer side]",
+    ),
+    click.option(
+        "--faithful",
+        is_flag=True,
+        help="VideoPose3D's own pipeline, number for number: one person, the best box of each "
+        "frame, no tracking. Needs Mask R-CNN or 2D from a file, and VideoPose3D's weights.",
+    ),
+)
+
+result_options = together(
+    click.option("--json", "as_json", is_flag=True, help="Also write the poses as JSON beside it."),
+    click.option(
+        "--render",
+        type=click.Path(path_type=Path),
+        metavar="MP4",
+        help="Also write a video with the skeletons and a 3D view.",
+    ),
+)

@@ -12,7 +12,7 @@ from typing import Any
 from vp3d_cli import skeletons, weights
 from vp3d_cli.detect import keypoint_rcnn
 from vp3d_cli.device import torch_device
-from vp3d_cli.errors import BackendUnavailableError
+from vp3d_cli.errors import BackendUnavailableError, DataError
 from vp3d_cli.types import Detections, Detector, DetectorOptions, Frame, Json, Skeleton
 
 CONFIG = "COCO-Keypoints/keypoint_rcnn_R_101_FPN_3x.yaml"
@@ -28,6 +28,7 @@ def build(options: DetectorOptions) -> Detector:
     Raises:
         BackendUnavailableError: Detectron2 or the device is not there.
         WeightsError: the weights were not fetched, or are not what they should be.
+        DataError: an option is not for this detector.
     """
     try:
         import detectron2.engine
@@ -50,9 +51,10 @@ class Detectron2:
         from vp3d_cli.detect._rcnn.checkpoint import read_state
 
         torch_device(options.device)
-        if options.half:
-            raise BackendUnavailableError(
-                "detector 'detectron2' has no half precision; use --detector keypoint-rcnn"
+        if options.half or options.crop:
+            raise DataError(
+                "detector 'detectron2' runs as the library does, without crops or half precision; "
+                "use --detector keypoint-rcnn with --detect-crop and --half"
             )
         file = weights.entry(keypoint_rcnn.WEIGHTS).files[0]
         blob = weights.verified_bytes(file.name)

@@ -13,7 +13,7 @@ import numpy as np
 import onnxruntime
 
 from vp3d_cli import skeletons, weights
-from vp3d_cli.errors import BackendUnavailableError
+from vp3d_cli.errors import BackendUnavailableError, DataError
 from vp3d_cli.overlap import area, box_around, oks
 from vp3d_cli.types import (
     Bool,
@@ -72,6 +72,7 @@ def build(options: DetectorOptions) -> Detector:
 
     Raises:
         BackendUnavailableError: a device other than the CPU was asked for.
+        DataError: an option is not for this detector.
         WeightsError: the bundled weights are missing or altered.
     """
     if options.device != "cpu":
@@ -79,7 +80,19 @@ def build(options: DetectorOptions) -> Detector:
             f"detector 'movenet' runs on the CPU only, not on '{options.device}'; "
             "use --device cpu, or another --detector on the GPU"
         )
-    return MoveNet()
+    if options.crop or options.half:
+        raise DataError(
+            "detector 'movenet' looks at each person in a crop of its own already and has no half "
+            "precision; leave out --detect-crop and --half"
+        )
+    if options.size is None:
+        return MoveNet()
+    if not 128 <= options.size <= 512:
+        raise DataError(
+            f"detector 'movenet' sees pictures of 128 to 512 px on the longer side, not "
+            f"{options.size}; choose --detect-size within that"
+        )
+    return MoveNet(Settings(long_side=options.size))
 
 
 class MoveNet:

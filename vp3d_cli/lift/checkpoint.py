@@ -29,6 +29,9 @@ from vp3d_cli.lift.model import TemporalModel
 State = dict[str, Tensor]
 _HEADER = "vp3d.lifter/1"
 _POSE, _TRAJECTORY = "pose.", "trajectory."
+_COUNTER = "num_batches_tracked"
+# What VideoPose3D's networks predict, known by the number of joints.
+_SKELETONS_OUT = {17: "h36m17", 15: "humaneva15"}
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,9 @@ def read_checkpoint(
     Raises:
         WeightsError: not a lifter, damaged, or refused as unsafe.
     """
-    if blob[:2] == b"PK" or blob[:1] == b"\x80":
+    # Safetensors begin with the length of their JSON, whose lowest byte may be a pickle's first.
+    pickled = blob[:2] == b"PK" or (blob[:1] == b"\x80" and blob[8:9] != b"{")
+    if pickled:
         checkpoint = _read_videopose3d(blob, where, skeleton_in, causal)
     else:
         checkpoint = _read_own(blob, where)
@@ -79,23 +84,31 @@ def read_checkpoint(
 
 
 def build_models(checkpoint: Checkpoint, where: str) -> tuple[TemporalModel, TemporalModel | None]:
-    """The networks, loaded and in evaluation mode: pose, and trajectory where there is one."""
+    """The networks, loaded and in evaluation mode: pose, and trajectory where there is one.
+
+    They take over the checkpoint's tensors; nothing is initialised and nothing copied that is
+    float32 already.
+
+    Raises:
+        WeightsError: names or shapes do not fit, or a value is not finite.
+    """
     config = checkpoint.config
-    joints_in = skeletons.get(config.skeleton_in).num_joints
     joints_out = skeletons.get(config.skeleton_out).num_joints
-    pose = _load(TemporalModel(config, joints_in, joints_out), checkpoint.pose, where)
+    pose = _load(config, joints_out, checkpoint.pose, where)
     if checkpoint.trajectory is None:
         return pose, None
-    return pose, _load(TemporalModel(config, joints_in, 1), checkpoint.trajectory, where)
+    return pose, _load(config, 1, checkpoint.trajectory, where)
 
 
-def _load(model: TemporalModel, state: State, where: str) -> TemporalModel:
+def _load(config: LifterConfig, joints_out: int, state: State, where: str) -> TemporalModel:
+    with torch.device("meta"):  # shapes only
+        model = TemporalModel(config, skeletons.get(config.skeleton_in).num_joints, joints_out)
     # Files of PyTorch 0.4 lack this counter, which evaluation does not use.
-    own = model.state_dict()
-    counters = {name: own[name] for name in own if name.endswith("num_batches_tracked")}
+    counters = {n: torch.tensor(0) for n in model.state_dict() if n.endswith(_COUNTER)}
     try:
-        model.load_state_dict({**counters, **state})
-    except (RuntimeError, TypeError) as error:
+        floats = {n: v if n.endswith(_COUNTER) else v.float() for n, v in state.items()}
+        model.load_state_dict({**counters, **floats}, assign=True)
+    except (RuntimeError, TypeError, AttributeError) as error:
         raise WeightsError(
             f"{where}: the weights do not fit their architecture: {error}"
         ) from error
@@ -219,15 +232,22 @@ def infer_config(
         raise WeightsError(
             f"{where}: {inputs} input channels do not fit {joints_in} keypoints of {skeleton_in}"
         )
-    if outputs != 3 * 17:
-        raise WeightsError(f"{where}: {outputs // 3} output joints; only Human3.6M-17 is known")
+    if outputs // 3 not in _SKELETONS_OUT:
+        known = ", ".join(f"{count} ({name})" for count, name in _SKELETONS_OUT.items())
+        raise WeightsError(f"{where}: {outputs // 3} output joints; known are {known}")
     # A dense block's kernel spans (W - 1) * dilation + 1 frames: for four 3s 7, 19, 55.
     spans = [(first - 1) * first**block + 1 for block in range(1, blocks + 1)]
     dense = first > 1 and blocks > 1 and wide == spans
     widths = (first,) * (blocks + 1) if dense else (first, *wide)
     try:
         return LifterConfig(
-            widths, channels, inputs // joints_in, skeleton_in, causal=causal, dense=dense
+            widths,
+            channels,
+            inputs // joints_in,
+            skeleton_in,
+            _SKELETONS_OUT[outputs // 3],
+            causal=causal,
+            dense=dense,
         )
     except ValueError as error:
         raise WeightsError(f"{where}: {error}") from error

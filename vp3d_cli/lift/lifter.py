@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from vp3d_cli import skeletons
+from vp3d_cli.device import torch_device
 from vp3d_cli.errors import DataError, SkeletonMismatchError
 from vp3d_cli.geometry import flip_centred, rotate
 from vp3d_cli.lift import normalise
 from vp3d_cli.lift.checkpoint import Checkpoint, build_models
-from vp3d_cli.lift.device import torch_device
 from vp3d_cli.lift.model import TemporalModel
 from vp3d_cli.types import Bool, Camera, Float, Json, Skeleton, Track2D, Track3D, VideoInfo
 
@@ -56,6 +56,8 @@ class Lifter:
             "sha256": self.digest,
             "receptive_field": self.config.receptive_field,
             "causal": self.config.causal,
+            "skeleton_in": self.config.skeleton_in,
+            "skeleton_out": self.config.skeleton_out,
             "normalisation": self.config.normalisation,
         }
 
@@ -65,6 +67,8 @@ class Lifter:
         video: VideoInfo,
         camera: Camera,
         progress: Callable[[int], None] | None = None,
+        *,
+        zero_root: bool = True,
     ) -> tuple[Track3D, ...]:
         """Lift every person's keypoints to 3D, all people in one batch.
 
@@ -73,10 +77,12 @@ class Lifter:
             video: frame size and rate, for the normalisation.
             camera: focal length, for the "person" normalisation.
             progress: told the number of frames lifted since the last call.
+            zero_root: move each frame's root joint to the origin; else the joints stay as the
+                network predicts them, its root joint too, which then is near the origin.
 
         Returns:
-            Joints (T, J, 3), metres, camera axes, root at the origin; and where the weights have
-            a trajectory head the root (T, 3) in the camera frame, else NaN.
+            Joints (T, J, 3), metres, camera axes; and where the weights have a trajectory head
+            the root (T, 3) in the camera frame, else NaN.
 
         Raises:
             SkeletonMismatchError: a track has another skeleton.
@@ -90,16 +96,18 @@ class Lifter:
             roots = [np.full((len(track), 1, 3), np.nan, np.float32) for track in tracks]
         else:
             roots = self._whole(self._trajectory, (0,), inputs)
+        root = self.skeleton_out.index(self.skeleton_out.root or self.skeleton_out.joints[0])
         lifted = []
         for track, (_, rotations), pose, path in zip(tracks, prepared, poses, roots, strict=True):
             back = np.swapaxes(rotations, -1, -2)
             joints = rotate(back, pose)
-            root = self.skeleton_out.index(self.skeleton_out.root or self.skeleton_out.joints[0])
+            if zero_root:
+                joints -= joints[:, root : root + 1].copy()
             lifted.append(
                 Track3D(
                     track_id=track.track_id,
                     frames=track.frames,
-                    joints=joints - joints[:, root : root + 1],
+                    joints=joints,
                     confidence=confidence(track, self.skeleton_out),
                     skeleton=self.skeleton_out,
                     root=rotate(back, path)[:, 0],
@@ -237,6 +245,7 @@ def confidence(track: Track2D, skeleton: Skeleton) -> Float:
 _HIPS, _SHOULDERS = ("left_hip", "right_hip"), ("left_shoulder", "right_shoulder")
 _SUPPORT: dict[str, tuple[str, ...]] = {
     "hip": _HIPS,
+    "pelvis": _HIPS,
     "spine": _HIPS + _SHOULDERS,
     "thorax": _SHOULDERS,
     "neck": (*_SHOULDERS, "nose"),

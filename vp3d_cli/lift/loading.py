@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vp3d_cli import weights
 from vp3d_cli.errors import DataError, WeightsError
-from vp3d_cli.lift.checkpoint import read_checkpoint
+from vp3d_cli.lift.checkpoint import Checkpoint, read_checkpoint
 from vp3d_cli.lift.lifter import Lifter
 
 _log = logging.getLogger(__name__)
@@ -28,40 +28,57 @@ def load_lifter(
             (.safetensors) or in VideoPose3D's layout (.bin).
         device: "cpu", "cuda", "cuda:1".
         skeleton_in, causal: what VideoPose3D's layout cannot say; COCO and symmetric where not
-            given. Our own files know both.
+            given. Our own files know both, and so do files of the registry, wherever they lie.
 
     Raises:
         WeightsError: there is none of that name, or the file is not a lifter.
-        DataError: `skeleton_in` or `causal` is given for a file of ours.
+        DataError: `skeleton_in` or `causal` is given for a file that is known to have them.
         BackendUnavailableError: the device is not there.
     """
-    names = [entry.name for entry in weights.ENTRIES if entry.kind == "lifter"]
-    if lifter in names:
-        blob, name = weights.verified_bytes(weights.entry(lifter).files[0].name), lifter
-    else:
-        path = Path(lifter)
-        if not path.is_file():
-            raise WeightsError(
-                f"lifter '{lifter}': neither a file nor one of {', '.join(names)}; "
-                "`vp3d weights list` shows what there is"
-            )
-        try:
-            blob, name = path.read_bytes(), path.name
-        except OSError as error:
-            raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from error
+    blob, name, entry = _read(lifter)
+    digest = hashlib.sha256(blob).hexdigest()
+    entry = entry or weights.known_by_hash(digest)
+    said = skeleton_in is not None or causal is not None
     checkpoint = read_checkpoint(
-        blob, name, skeleton_in=skeleton_in or "coco17", causal=bool(causal)
+        blob,
+        name,
+        skeleton_in=(entry and entry.skeleton_in) or skeleton_in or "coco17",
+        causal=entry.causal if entry else bool(causal),
     )
-    if checkpoint.foreign and (skeleton_in is None or causal is None):
+    if said and (entry or not checkpoint.foreign):
+        raise DataError(_known_already(checkpoint, name))
+    if checkpoint.foreign and not entry and (skeleton_in is None or causal is None):
         _log.warning(
             "%s does not say whether it is causal and which 2D skeleton it takes: assuming %s, %s",
             name,
             "causal" if causal else "symmetric",
             checkpoint.config.skeleton_in,
         )
-    if not checkpoint.foreign and (skeleton_in is not None or causal is not None):
-        raise DataError(
-            f"{name} says itself which 2D skeleton it takes and whether it is causal; "
-            "leave out --skeleton-in and --causal / --symmetric"
+    return Lifter(checkpoint, name, digest, device)
+
+
+def _read(lifter: str) -> tuple[bytes, str, weights.WeightsEntry | None]:
+    """The bytes of a lifter, what to call it, and its entry where it was asked for by name."""
+    names = [entry.name for entry in weights.ENTRIES if entry.kind == "lifter"]
+    if lifter in names:
+        entry = weights.entry(lifter)
+        return weights.verified_bytes(entry.files[0].name), lifter, entry
+    path = Path(lifter)
+    if not path.is_file():
+        raise WeightsError(
+            f"lifter '{lifter}': neither a file nor one of {', '.join(names)}; "
+            "`vp3d weights list` shows what there is"
         )
-    return Lifter(checkpoint, name, hashlib.sha256(blob).hexdigest(), device)
+    try:
+        return path.read_bytes(), path.name, None
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _known_already(checkpoint: Checkpoint, name: str) -> str:
+    config = checkpoint.config
+    kind = "causal" if config.causal else "symmetric"
+    return (
+        f"{name} says itself which 2D skeleton it takes ({config.skeleton_in}) and whether it is "
+        f"causal ({kind}); leave out --skeleton-in and --causal / --symmetric"
+    )

@@ -8,6 +8,7 @@ import numpy as np
 
 from vp3d_cli.render import _draw as draw
 from vp3d_cli.render import _palette as palette
+from vp3d_cli.render.scene import is_faithful
 from vp3d_cli.render.view3d import PersonView, draw_background
 from vp3d_cli.types import Image, Result
 
@@ -60,8 +61,15 @@ class Panel:
 
     def _show(self, person: int) -> None:
         track2d, track3d = self._result.tracks2d[person], self._result.tracks3d[person]
-        fps = float(self._result.video.fps)
-        self._view = PersonView(track3d, track2d.observed, fps, self._size, _MARGINS, self._typical)
+        self._view = PersonView(
+            track3d,
+            track2d.observed,
+            float(self._result.video.fps),
+            self._size,
+            _MARGINS,
+            self._typical,
+            faithful=is_faithful(self._result),
+        )
         self._shown = person
         self._still = self._view.background.copy()
         self._tag(self._still, track2d.track_id, 0.0)

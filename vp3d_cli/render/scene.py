@@ -1,14 +1,15 @@
 """Where a person stands in the 3D view, and where that lies on the panel.
 
 Scene coordinates: metres, x right, y up from the floor, z away from the camera, the hip over
-the origin. Joints come in camera axes, so a level camera gives an upright figure.
+the origin. Joints come in camera axes, so a level camera gives an upright figure. Faithful
+results are turned as the reference turns them instead.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from vp3d_cli.types import Float, Track3D
+from vp3d_cli.types import Double, Float, Result, Track3D
 
 # The viewer stands a little to the side of the camera and a little above it.
 _TURN, _PITCH = np.deg2rad(28.0), np.deg2rad(11.0)
@@ -21,6 +22,10 @@ _LEAST_HEIGHT_M, _LEAST_SIDE_M = 1.3, 0.55
 # does not lift it, yet it follows when someone sits down and the hip comes to the floor.
 _FLOOR_WINDOW_S, _FLOOR_PERCENTILE = 0.8, 10.0
 _SOLE_M = 0.03
+# How the reference turns every camera into the world: the quaternion (w, x, y, z) of one of
+# Human3.6M's, pitched 10.7 degrees down; and from where it looks at that world.
+_REFERENCE_TURN = (0.1407056450843811, -0.1500701755285263, -0.755240797996521, 0.6223280429840088)
+_REFERENCE_AZIMUTH = np.deg2rad(70.0)
 
 
 class View:
@@ -88,6 +93,38 @@ def on_the_floor(track: Track3D, fps: float) -> Float:
     joints[..., 1] *= -1
     joints[..., 1] -= (_floor(joints[..., 1], fps) - _SOLE_M)[:, None]
     return joints
+
+
+def is_faithful(result: Result) -> bool:
+    """Whether a result is the reference's, number for number, and is to be shown as there."""
+    options = result.provenance.get("options")
+    return isinstance(options, dict) and options.get("faithful") is True
+
+
+def as_the_reference(track: Track3D) -> Float:
+    """A track's joints in scene coordinates (T, J, 3), metres, as the reference shows them.
+
+    Its fixed rotation, and a floor at the lowest joint of the whole clip. The root stays over
+    the origin, since the reference's window moves along with it.
+    """
+    joints = track.joints + np.nan_to_num(track.root)[:, None]
+    world = joints @ reference_rotation().T
+    sine, cosine = np.sin(_REFERENCE_AZIMUTH), np.cos(_REFERENCE_AZIMUTH)
+    to_scene = np.array([[-sine, cosine, 0], [0, 0, 1], [-cosine, -sine, 0]])
+    scene = world @ to_scene.T
+    root = track.skeleton.index(track.skeleton.root or track.skeleton.joints[0])
+    scene[..., [0, 2]] -= scene[:, root, None][..., [0, 2]]
+    if np.isfinite(scene[..., 1]).any():
+        scene[..., 1] -= np.nanmin(scene[..., 1])
+    return np.asarray(scene, np.float32)
+
+
+def reference_rotation() -> Double:
+    """The reference's rotation (3, 3) from camera axes to a world with z up."""
+    w, axis = _REFERENCE_TURN[0], np.array(_REFERENCE_TURN[1:])
+    eye = np.eye(3)
+    once = np.cross(axis, eye)  # rows are axis x each unit vector
+    return np.asarray(eye + 2 * (w * once + np.cross(axis, once))).T
 
 
 def _floor(heights: Float, fps: float) -> Float:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from vp3d_cli.render import _draw as draw
 from vp3d_cli.render import _palette as palette
-from vp3d_cli.render.scene import DISTANCE_M, View, on_the_floor
+from vp3d_cli.render.scene import DISTANCE_M, View, as_the_reference, on_the_floor
 from vp3d_cli.types import Bool, Float, Image, Int, Real, Track3D
 
 Indices = NDArray[np.intp]
@@ -19,6 +19,7 @@ Part = list[tuple[Int, palette.Colour]]
 _RADII_M = {
     "hip": 0.046, "spine": 0.052, "thorax": 0.05, "neck": 0.034, "head": 0.06,
     "shoulder": 0.042, "elbow": 0.033, "wrist": 0.024, "knee": 0.04, "foot": 0.027,
+    "pelvis": 0.046, "ankle": 0.027,
 }  # fmt: skip
 _RADIUS_M = 0.036
 # A limb is round: layers from its dark edge to its gloss. For each the share of the radius, the
@@ -48,6 +49,7 @@ class PersonView:
         size: width and height of the panel, px.
         margins: left, top, right, bottom, px, to be kept free for text.
         typical: what a well-seen joint's confidence is.
+        faithful: show it as the reference does.
     """
 
     def __init__(
@@ -58,8 +60,10 @@ class PersonView:
         size: tuple[int, int],
         margins: tuple[int, int, int, int],
         typical: float,
+        *,
+        faithful: bool = False,
     ) -> None:
-        self._scene = on_the_floor(track, fps)
+        self._scene = as_the_reference(track) if faithful else on_the_floor(track, fps)
         self._observed = observed
         self._boldness = np.maximum(palette.strength(track.confidence, typical), _FAINTEST)
         step = max(1, len(track) // 2000)

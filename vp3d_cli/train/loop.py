@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
+from vp3d_cli.device import torch_device
 from vp3d_cli.errors import DataError, OutputError
 from vp3d_cli.evaluate import metrics
 from vp3d_cli.files import written_whole
 from vp3d_cli.lift.checkpoint import Checkpoint, save_checkpoint
-from vp3d_cli.device import torch_device
 from vp3d_cli.lift.model import StridedTemporalModel, TemporalModel
 from vp3d_cli.skeletons import get
 from vp3d_cli.train.config import TrainConfig

@@ -1,4 +1,4 @@
-"""Detections become people: association over time, gaps filled, ghosts dropped.
+"""Detections without identities become people: association over time, ghosts dropped.
 
 A Kalman filter predicts each person's box, the Hungarian method pairs predictions with
 detections, first the certain ones, then the uncertain ones with whoever is left (ByteTrack).
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from vp3d_cli.errors import DataError
 from vp3d_cli.overlap import area, iou, oks
-from vp3d_cli.types import Bool, Detections, Double, Float, Skeleton, Track2D
+from vp3d_cli.track.filling import MAX_GAP_S, Clock, clock_of, filled_track, looked_at
+from vp3d_cli.types import Bool, Detections, Double, Float, Keypoints2D, Skeleton, Track2D
 
 # Box score of a certain person (MoveNet's people measure 0.6 to 0.9, furniture below 0.6; Mask
 # R-CNN's mostly above 0.9). Below it a detection may keep a track alive, but neither starts one
@@ -26,7 +26,7 @@ _SURE = 0.5
 _ALIKE = 0.15
 _ROUNDING_S = 1e-6
 # A person is proven by this many seconds of certain detections (or half of a shorter video).
-_PRESENCE_S = 0.2
+PRESENCE_S = 0.2
 
 
 class _Motion:
@@ -117,7 +117,7 @@ class Tracker:
     """
 
     def __init__(
-        self, skeleton: Skeleton, max_gap_s: float = 0.5, min_presence_s: float = _PRESENCE_S
+        self, skeleton: Skeleton, max_gap_s: float = MAX_GAP_S, min_presence_s: float = PRESENCE_S
     ) -> None:
         """Start with nobody.
 
@@ -168,15 +168,19 @@ class Tracker:
             newcomer.see(sighting)
             self._active.append(newcomer)
 
-    def finish(self) -> tuple[Track2D, ...]:
-        """All tracks, numbered from 1 in order of first appearance."""
+    def finish(self, clock: Clock | None = None) -> tuple[Track2D, ...]:
+        """All tracks, numbered from 1 in order of first appearance.
+
+        Args:
+            clock: frames and their times, those in between the ones given to `update` too.
+        """
         self._ended += self._active
         self._active = []
         people = sorted(
             (p for p in self._ended if self._is_real(p)),
             key=lambda p: (p.sightings[0].frame, -float(area(p.sightings[0].box))),
         )
-        return tuple(self._filled(p, track_id) for track_id, p in enumerate(people, start=1))
+        return tuple(self._filled(p, track_id, clock) for track_id, p in enumerate(people, start=1))
 
     def _pair(
         self, people: list[_Person], sightings: list[_Sighting]
@@ -199,16 +203,17 @@ class Tracker:
         )
 
     def _retire(self, frame: int, now_s: float) -> None:
-        """End who was not seen for too long; neighbouring frames are never too far apart.
+        """End who was not seen for too long; one look and the next are never too far apart.
 
         Who is not proven yet must be seen again sooner, or two ghosts would become a person.
         """
         still = []
+        before = self._frames[-2] if len(self._frames) > 1 else frame
         for person in self._active:
             real = self._is_real(person)
             gap_s = self._max_gap_s if real else min(self._max_gap_s, self._min_presence_s)
             missed_s = now_s - person.last.time_s - _ROUNDING_S
-            if missed_s <= gap_s or person.last.frame == frame - 1:
+            if missed_s <= gap_s or person.last.frame == before:
                 still.append(person)
             elif real:
                 self._ended.append(person)
@@ -222,26 +227,21 @@ class Tracker:
         needed = self._min_presence_s / frame_s - _ROUNDING_S if frame_s > 0 else half
         return person.num_certain >= min(needed, half)
 
-    def _filled(self, person: _Person, track_id: int) -> Track2D:
+    def _filled(self, person: _Person, track_id: int, clock: Clock | None) -> Track2D:
         """Consecutive rows; between sightings points and boxes move linearly in time."""
         seen = person.sightings
-        frames = np.arange(seen[0].frame, person.last.frame + 1, dtype=np.int32)
-        times = np.interp(frames, self._frames, self._times)
-        seen_times = np.array([s.time_s for s in seen])
-        rows = np.array([s.frame for s in seen]) - frames[0]
-        observed = np.zeros(len(frames), bool)
-        observed[rows] = True
-        scores = np.zeros((len(frames), self._skeleton.num_joints), np.float32)
-        scores[rows] = [s.scores for s in seen]
-        return Track2D(
-            track_id=track_id,
-            frames=frames,
-            times_s=times,
-            boxes=_interpolated(times, seen_times, np.stack([s.box for s in seen])),
-            keypoints=_interpolated(times, seen_times, np.stack([s.keypoints for s in seen])),
-            scores=scores,
-            observed=observed,
-            skeleton=self._skeleton,
+        return filled_track(
+            track_id,
+            np.array([s.frame for s in seen], np.int32),
+            Detections(
+                np.stack([s.box for s in seen]),
+                np.array([s.box_score for s in seen], np.float32),
+                np.stack([s.keypoints for s in seen]),
+                np.stack([s.scores for s in seen]),
+            ),
+            clock or (np.array(self._frames, np.int32), np.array(self._times)),
+            self._skeleton,
+            looks=np.array(self._frames, np.int32),
         )
 
 
@@ -269,34 +269,17 @@ def _sure(scores: Float) -> Bool:
     return np.asarray(scores >= _SURE * scores.mean(1, keepdims=True), np.bool_)
 
 
-def _interpolated(times: Double, seen_times: Double, values: Float) -> Float:
-    """Values (S, ...) at `seen_times`, linear at `times` (T,), as (T, ...).
-
-    A keypoint that is missing here and there is filled likewise; one never seen stays NaN.
-    """
-    filled = np.full((len(times), values[0].size), np.nan, np.float32)
-    for column, source in zip(filled.T, values.reshape(len(values), -1).T, strict=True):
-        known = np.isfinite(source)
-        if known.any():
-            column[:] = np.interp(times, seen_times[known], source[known])
-    return filled.reshape(len(times), *values.shape[1:])
-
-
-def select_people(tracks: tuple[Track2D, ...], choice: str) -> tuple[Track2D, ...]:
-    """The tracks that `--person` asks for.
-
-    Args:
-        choice: "all", "largest" (greatest box area summed over time) or a track id.
-
-    Raises:
-        DataError: there is no track of that id.
-    """
-    if choice == "all" or not tracks:
-        return tracks
-    if choice == "largest":
-        return (max(tracks, key=lambda t: float(area(t.boxes).sum())),)
-    chosen = tuple(t for t in tracks if str(t.track_id) == choice)
-    if not chosen:
-        known = ", ".join(f"{t.track_id} (frames {t.frames[0]}-{t.frames[-1]})" for t in tracks)
-        raise DataError(f"person '{choice}' does not exist; there are {known}; or all, largest")
-    return chosen
+def associate(
+    keypoints: Keypoints2D, max_gap_s: float = MAX_GAP_S, min_presence_s: float = PRESENCE_S
+) -> tuple[Track2D, ...]:
+    """The people behind detections that do not say who they are; see `Tracker`."""
+    tracker = Tracker(keypoints.skeleton, max_gap_s, min_presence_s)
+    clock, frames = clock_of(keypoints), looked_at(keypoints)
+    times_s = np.interp(frames, *clock)
+    firsts = np.searchsorted(keypoints.frames, frames)
+    lasts = np.searchsorted(keypoints.frames, frames, side="right")
+    for frame, time_s, first, last in zip(
+        frames.tolist(), times_s.tolist(), firsts, lasts, strict=True
+    ):
+        tracker.update(frame, time_s, keypoints.people.select(slice(first, last)))
+    return tracker.finish(clock)

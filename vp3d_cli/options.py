@@ -1,0 +1,116 @@
+"""What a person may ask of the pipeline."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from vp3d_cli.errors import OptionsError
+from vp3d_cli.types import Json
+
+# What decides on the 2D half: kept by a file of keypoints, for the result made of it.
+_DETECTION = (
+    "detector", "start_s", "end_s", "detect_size", "detect_every", "detect_crop", "half",
+)  # fmt: skip
+# What makes a detector do less, and so changes what it finds.
+_LESS_WORK = {
+    "detect_size": "--detect-size",
+    "detect_every": "--detect-every",
+    "detect_crop": "--detect-crop",
+    "half": "--half",
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of `estimate`, `detect_video` and `lift_keypoints`; each reads what concerns it.
+
+    Attributes:
+        detector: a file of `detect/`, or "auto".
+        lifter: a registry name, a path, or "auto".
+        device: "cpu", "cuda", "cuda:1".
+        person: "all", "largest" or a track id.
+        start_s, end_s: only this part of the video, seconds.
+        max_gap_s: gaps in a person's detections up to this long are filled; half a second where
+            None.
+        focal_px: focal length in pixels of the upright frame; a default where None.
+        detect_size: pixels of the picture that the detector sees, see `DetectorOptions.size`.
+        detect_every: people are looked for in every so manieth frame, and in the last.
+        detect_crop: between looks at the whole picture only around the people there.
+        half: half precision on a GPU.
+        keypoints: file for the detector `precomputed`.
+        skeleton_in, causal: of a lifter in VideoPose3D's layout, which cannot say.
+        faithful: the reference's pipeline, number for number: the best box of each frame, every
+            gap filled, the network's own output.
+
+    Raises:
+        OptionsError: they contradict each other.
+    """
+
+    detector: str = "auto"
+    lifter: str = "auto"
+    device: str = "cpu"
+    person: str = "all"
+    start_s: float | None = None
+    end_s: float | None = None
+    max_gap_s: float | None = None
+    focal_px: float | None = None
+    detect_size: int | None = None
+    detect_every: int = 1
+    detect_crop: bool = False
+    half: bool = False
+    keypoints: Path | None = None
+    skeleton_in: str | None = None
+    causal: bool | None = None
+    faithful: bool = False
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"all|largest|[1-9]\d*", self.person):
+            raise OptionsError(f"person '{self.person}': expected all, largest, or a person's id")
+        if self.end_s is not None and self.end_s <= (self.start_s or 0):
+            raise OptionsError(
+                f"the end ({self.end_s:g} s) must lie after the start ({self.start_s or 0:g} s)"
+            )
+        if (self.detector == "precomputed") != (self.keypoints is not None):
+            raise OptionsError(
+                "the detector precomputed and a file of keypoints belong together; give both "
+                "(--detector precomputed --keypoints FILE) or neither"
+            )
+        if self.detect_every < 1 or (self.detect_size or 1) < 1:
+            raise OptionsError("detect_every, detect_size: expected at least 1")
+        if (self.faithful or self.keypoints) and (less := self._less_work()):
+            why = (
+                "--faithful looks at all of every frame"
+                if self.faithful
+                else "2D comes from a file"
+            )
+            raise OptionsError(f"{why}; leave out {', '.join(less)}")
+        if self.faithful and self.person != "all":
+            raise OptionsError(
+                "--faithful takes the best box of each frame, whoever it is; leave out --person"
+            )
+        if self.faithful and self.max_gap_s is not None:
+            raise OptionsError("--faithful fills every gap; leave out --max-gap")
+
+    def _less_work(self) -> list[str]:
+        defaults = {f.name: f.default for f in dataclasses.fields(self)}
+        return [
+            option for name, option in _LESS_WORK.items() if getattr(self, name) != defaults[name]
+        ]
+
+    def to_json(self) -> Json:
+        """What changes the numbers, for the result's metadata; file names without folders."""
+        values = dataclasses.asdict(self)
+        values["lifter"] = Path(self.lifter).name
+        values["keypoints"] = self.keypoints.name if self.keypoints else None
+        return values
+
+    def detection_to_json(self) -> Json:
+        """The part that decides on the 2D keypoints."""
+        return {key: value for key, value in self.to_json().items() if key in _DETECTION}
+
+    def to_json_after(self, detection: Json) -> Json:
+        """The same as `to_json`, after keypoints that were found with other options before."""
+        return self.to_json() | {key: detection[key] for key in _DETECTION if key in detection}

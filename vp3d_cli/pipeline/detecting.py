@@ -1,0 +1,228 @@
+"""The first half: from a video to the people in each frame."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+
+import numpy as np
+
+from vp3d_cli import __version__, choices, origin, registry
+from vp3d_cli.device import torch_device
+from vp3d_cli.options import Options
+from vp3d_cli.types import (
+    BatchDetector,
+    Bool,
+    Detections,
+    Detector,
+    DetectorOptions,
+    Frame,
+    Int,
+    Json,
+    Keypoints2D,
+    Skeleton,
+    VideoInfo,
+)
+from vp3d_cli.video import VideoReader, probe
+
+_log = logging.getLogger(__name__)
+
+# None where nobody was looked for.
+Found = tuple[Frame, "Detections | None"]
+# Told the stage, how much of it is done, and how much there is where that is known.
+Progress = Callable[[str, int, "int | None"], None]
+
+
+def build_detector(name: str, options: Options) -> Detector:
+    """Load a detector by its file name in `detect/`."""
+    detector: Detector = registry.load("detect", name).build(
+        DetectorOptions(
+            device=options.device,
+            keypoints=options.keypoints,
+            size=options.detect_size,
+            crop=options.detect_crop,
+            half=options.half,
+            max_people=1 if options.faithful else None,
+        )
+    )
+    return detector
+
+
+class FirstHalf:
+    """From a video to keypoints.
+
+    Attributes:
+        choice: of the detector, and why.
+        skeleton: of the keypoints to come.
+        maker: name of the detector behind them, also where they come from a file.
+    """
+
+    def __init__(self, path: Path, options: Options) -> None:
+        """Check the video, the device and the detector, the cheapest first."""
+        self._path, self._options = path, options
+        video = probe(path)
+        torch_device(options.device)
+        self.choice = choices.choose_detector(
+            options.detector, choices.look(), faithful=options.faithful
+        )
+        self._detector = build_detector(self.choice.name, options)
+        self.skeleton, self.maker = self._detector.skeleton, self.choice.name
+        self._given: Keypoints2D | None = getattr(self._detector, "keypoints", None)
+        if self._given is not None:
+            origin.require_agreement(self._given, (video.width, video.height), video.fps)
+            self.maker = origin.detector_of(self._given)["name"]
+
+    def run(self, progress: Progress | None = None) -> Keypoints2D:
+        """Stream the frames; memory does not grow with the pictures."""
+        options, seen = self._options, _Seen()
+        with VideoReader(self._path, options.start_s, options.end_s) as reader:
+            info = reader.info
+            _log.debug("reading %d x %d at %.4g frames/s", info.width, info.height, float(info.fps))
+            total = _frames_expected(info, options)
+            found = _detections(reader, self._detector, options.detect_every)
+            for frame, people in self._announced(found, total):
+                seen.add(frame, people)
+                if progress:
+                    progress("detect", len(seen.frames), total)
+        if reader.warning:
+            _log.warning("%s", reader.warning)
+        provenance = {
+            **origin.describe(info),
+            "version": __version__,
+            "detector": self._detector.describe() | {"chosen": self.choice.why},
+            "options": options.detection_to_json(),
+            "warnings": [reader.warning] if reader.warning else [],
+        }
+        keypoints = seen.keypoints(info, self.skeleton, provenance)
+        return keypoints if self._given is None else _of_the_file(self._given, keypoints)
+
+    def _announced(self, found: Iterator[Found], total: int | None) -> Iterator[Found]:
+        """On a CPU Mask R-CNN takes seconds a frame: say it when the first frame tells how many."""
+        if self.choice.name in choices.MASK_RCNN and self._options.device == "cpu":
+            started = monotonic()
+            first = next(found, None)
+            seconds = monotonic() - started
+            looks = (total or 0) / self._options.detect_every
+            quicker = "--device cuda" if self._options.faithful else "--detector movenet"
+            if first is not None:
+                _log.info(
+                    "%s takes %.1f s a frame on this CPU%s; %s is far quicker",
+                    self.choice.name,
+                    seconds,
+                    f", {_duration(seconds * looks)} or less for {total} frames" if total else "",
+                    quicker,
+                )
+                yield first
+        yield from found
+
+
+def _detections(frames: Iterable[Frame], detector: Detector, every: int) -> Iterator[Found]:
+    """Each frame with the people in it, looked for in each `every`th frame and in the last."""
+    at_once = detector.batch_size if isinstance(detector, BatchDetector) else 1
+    waiting: list[tuple[Frame, bool]] = []
+    for number, (frame, is_last) in enumerate(_with_last(frames)):
+        waiting.append((frame, is_last or number % every == 0))
+        if is_last or sum(look for _, look in waiting) == at_once:
+            yield from _looked(waiting, detector)
+            waiting = []
+
+
+def _looked(waiting: list[tuple[Frame, bool]], detector: Detector) -> Iterator[Found]:
+    chosen = [frame for frame, look in waiting if look]
+    if isinstance(detector, BatchDetector):
+        people = iter(detector.detect_batch(chosen))
+    else:
+        people = map(detector.detect, chosen)
+    for frame, look in waiting:
+        yield frame, next(people) if look else None
+
+
+def _with_last(frames: Iterable[Frame]) -> Iterator[tuple[Frame, bool]]:
+    """Each frame, and whether it is the last."""
+    before: Frame | None = None
+    for frame in frames:
+        if before is not None:
+            yield before, False
+        before = frame
+    if before is not None:
+        yield before, True
+
+
+@dataclass
+class _Seen:
+    """What the frames so far held; the pictures themselves are let go."""
+
+    frames: list[int] = field(default_factory=list)
+    times_s: list[float] = field(default_factory=list)
+    people: list[Detections | None] = field(default_factory=list)
+
+    def add(self, frame: Frame, people: Detections | None) -> None:
+        self.frames.append(frame.index)
+        self.times_s.append(frame.time_s)
+        self.people.append(people)
+
+    def keypoints(self, video: VideoInfo, skeleton: Skeleton, provenance: Json) -> Keypoints2D:
+        """One table of all."""
+        fields = (f.name for f in dataclasses.fields(Detections))
+        people = [Detections.empty(skeleton.num_joints), *(p for p in self.people if p is not None)]
+        table = {name: np.concatenate([getattr(p, name) for p in people]) for name in fields}
+        frames = np.array(self.frames, np.int32)
+        looked_at = np.array([p is not None for p in self.people])
+        return Keypoints2D(
+            frames=np.repeat(frames, [len(p or ()) for p in self.people]),
+            people=Detections(**table),
+            skeleton=skeleton,
+            width=video.width,
+            height=video.height,
+            fps=video.fps,
+            # A container may promise less than it holds.
+            num_frames=max(video.num_frames or 0, int(frames[-1]) + 1),
+            provenance=provenance,
+            frames_read=frames,
+            times_s=np.array(self.times_s),
+            looked_at=None if looked_at.all() else looked_at,
+        )
+
+
+def _of_the_file(given: Keypoints2D, video: Keypoints2D) -> Keypoints2D:
+    """Keypoints from a file, at the frames of a video that were read."""
+    rows = np.isin(given.frames, np.asarray(video.frames_read))
+    return dataclasses.replace(
+        video,
+        frames=given.frames[rows],
+        people=given.people.select(rows),
+        track_ids=None if given.track_ids is None else given.track_ids[rows],
+        looked_at=_looked_at(given, np.asarray(video.frames_read)),
+        provenance={
+            **video.provenance,
+            "detector": origin.detector_of(given),
+            "keypoints": origin.file_of(given),
+        },
+    )
+
+
+def _looked_at(given: Keypoints2D, frames: Int) -> Bool | None:
+    """In which of the frames (F,) of a video those who wrote a file looked for people."""
+    if given.frames_read is None or given.looked_at is None:
+        return None
+    return np.isin(frames, given.frames_read[given.looked_at])
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _frames_expected(video: VideoInfo, options: Options) -> int | None:
+    if video.num_frames is None:
+        return None
+    if options.start_s is None and options.end_s is None:
+        return video.num_frames
+    length_s = float(video.num_frames / video.fps)
+    end_s = length_s if options.end_s is None else min(options.end_s, length_s)
+    return max(1, round((end_s - (options.start_s or 0)) * video.fps))

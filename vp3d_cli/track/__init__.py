@@ -1,0 +1,17 @@
+"""Detections become people: who is who over time, gaps filled."""
+
+from vp3d_cli.track.choosing import select_people
+from vp3d_cli.track.filling import MAX_GAP_S, clock_of
+from vp3d_cli.track.given import best_of_each_frame, keep_ids
+from vp3d_cli.track.tracker import PRESENCE_S, Tracker, associate
+
+__all__ = [
+    "MAX_GAP_S",
+    "PRESENCE_S",
+    "Tracker",
+    "associate",
+    "best_of_each_frame",
+    "clock_of",
+    "keep_ids",
+    "select_people",
+]
