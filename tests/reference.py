@@ -37,7 +37,7 @@ class Person:
 def state_dict(
     widths: tuple[int, ...], channels: int, joints_out: int, seed: int, joints_in: int = 17
 ) -> State:
-    """Seeded weights under the names and in the shapes of its files, running statistics included."""
+    """Seeded weights, named and shaped as in its files, running statistics included."""
     rng = np.random.default_rng(seed)
     state: State = {}
 
@@ -97,7 +97,7 @@ def best_person(frames: list[list[Person]]) -> Array:
 
 
 def forward(state: State, x: torch.Tensor, widths: tuple[int, ...], causal: bool) -> torch.Tensor:
-    """The network: (B, frames, J, 2) to (B, frames - receptive field + 1, J_out, 3), in eval mode."""
+    """The network in eval mode: (B, T, J, 2) to (B, T - receptive field + 1, J_out, 3)."""
 
     def layer(x: torch.Tensor, conv: str, norm: str, dilation: int) -> torch.Tensor:
         x = conv1d(x, state[f"{conv}.weight"].double(), dilation=dilation)

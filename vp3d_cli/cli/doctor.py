@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import os
 import platform
 import sys
@@ -42,6 +43,10 @@ def COMMAND(ctx: click.Context) -> None:  # noqa: N802
     for entry in _not_fetched():
         fetch = f"to have it: vp3d weights fetch {entry.name}"
         click.echo(f"optional {entry.name:18} {fetch}  ({entry.licence})")
+    if importlib.util.find_spec("detectron2") is None:
+        from vp3d_cli.detect.detectron2 import INSTALL
+
+        click.echo(f"optional {'detectron2':18} to have it (keypoint-rcnn is equal): {INSTALL}")
     click.echo(f"         {'GPU':18} {_cuda()}")
     ctx.exit(code)
 
@@ -53,6 +58,7 @@ def _checks() -> list[tuple[str, Callable[[], str]]]:
         (name, functools.partial(_library, name, package))
         for name, package in (
             ("torch", "torch"),
+            ("torchvision", "--force-reinstall torch torchvision"),
             ("onnxruntime", "onnxruntime"),
             ("cv2", "opencv-python-headless"),
             ("av", "av"),
@@ -67,7 +73,7 @@ def _checks() -> list[tuple[str, Callable[[], str]]]:
 def _library(name: str, package: str) -> str:
     try:
         return str(importlib.import_module(name).__version__)
-    except (ImportError, OSError) as error:
+    except (ImportError, OSError, RuntimeError) as error:  # the last: made for another torch
         raise BackendUnavailableError(f"{error}; fix: pip install {package}") from error
 
 
@@ -91,8 +97,9 @@ def _intact(entry: WeightsEntry) -> str:
 
 
 def _cuda() -> str:
+    from vp3d_cli.device import describe_gpus
+
     try:
-        from vp3d_cli.device import describe_gpus
+        return describe_gpus()
     except (ImportError, OSError):
         return "unknown without torch"
-    return describe_gpus()

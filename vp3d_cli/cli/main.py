@@ -55,7 +55,7 @@ def main() -> NoReturn:
         error.show()
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        _say("Interrupted; nothing half-written was left.")
+        _say("Interrupted; no half-written output was left.")
         code = INTERRUPTED
     except Vp3dError as error:
         _say(f"Error: {error}", show_trace=True)
