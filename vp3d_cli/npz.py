@@ -127,7 +127,8 @@ def _read(
             raise ValueError("is packed in a way that NPZ files are not")
         with archive.open(member) as stream:
             shape, dtype = _read_header(stream)
-            if any(size < 0 for size in shape):
+            endless = 0 in shape and max(shape) > pickles.MAX_EMPTY_LENGTH
+            if endless or any(size < 0 for size in shape):
                 raise ValueError(f"claims the shape {shape}")
             if check:
                 check(shape, dtype)

@@ -3,20 +3,22 @@
 The files that Detectron2 and VideoPose3D publish are pickles, which are programs. This reader
 knows plain containers, numbers, text and arrays, rebuilds the arrays itself from their bytes, and
 refuses everything else. It stands on pickle's machine in Python, not the one in C: there every
-opcode can be replaced, and a few bytes of damage cannot reserve gigabytes.
+opcode can be replaced, and a few bytes of damage cannot reserve gigabytes. All that a stream makes
+may take a few times its own length, no more.
 """
 
 from __future__ import annotations
 
 import codecs
+import io
 import math
 import pickle
 import re
 import struct
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,10 @@ _PLAIN = re.compile(r"[|<>=]?([biufcSU]\d{0,9}|\?|O\d?)")
 _MAX_ITEM_BYTES = 1 << 20
 _MAX_DIMENSIONS = 32  # of NumPy 1
 _LAST_CHARACTER = 0x10FFFF  # of Unicode
+# An array without content can claim any length; a video of nobody is not longer than this.
+MAX_EMPTY_LENGTH = 1 << 20
+# What a stream makes, in its own lengths, and beyond. Honest ones need one length.
+_MAX_GROWTH, _MAX_SMALL_BYTES = 4, 1 << 20
 _PLAIN_KEYS = (str, bytes, bool, int, float, type(None), np.generic)
 # What a damaged stream makes pickle raise.
 _DAMAGE = (
@@ -47,20 +53,44 @@ class UnsafePickleError(ValueError):
     """The stream asks for more than data."""
 
 
-def load(stream: IO[bytes], encoding: str = "ASCII") -> Any:
+@dataclass(frozen=True)
+class Known:
+    """What a global of a stream stands for; the stream can call it, but not change it."""
+
+    make: Callable[..., Any] = field(repr=False)
+
+
+class Ignored:
+    """An object of a stream that nobody needs, whatever its state."""
+
+    def __init__(self, *_: Any) -> None: ...
+
+
+def load(
+    stream: io.BytesIO,
+    encoding: str = "ASCII",
+    find: Callable[[str, str], Known | None] | None = None,
+    persistent: Callable[[Any], Any] | None = None,
+    beside: int = 0,
+) -> Any:
     """The containers, numbers, text and NumPy arrays of a pickle.
 
     Args:
-        stream: at the start of the pickle.
+        stream: at the start of the pickle; left at its end.
         encoding: of text that Python 2 wrote; "latin1" for its arrays.
+        find: more globals, by module and name, than those of NumPy's arrays.
+        persistent: the object that a persistent id stands for; without it they are refused.
+        beside: bytes of content that lie beside the stream, for such objects.
 
     Raises:
         UnsafePickleError: it asks for anything else; nothing was executed.
-        ValueError: it is damaged.
-        OSError: it cannot be read.
+        ValueError: it is damaged, or grows beyond what its length explains.
     """
+    machine = _Machine(stream, encoding=encoding)
+    machine.find, machine.persistent = find, persistent
+    machine.budget = _MAX_GROWTH * (stream.getbuffer().nbytes + beside) + _MAX_SMALL_BYTES
     try:
-        return _plain(_Machine(stream, encoding=encoding).load(), {})
+        return _plain(machine.load(), {})
     except UnsafePickleError:
         raise
     except _DAMAGE as error:
@@ -117,6 +147,8 @@ def _array(content: Any, dtype: Any, shape: Any, order: Any) -> NDArray[Any]:
         raise UnsafePickleError("it describes an array in an unknown way")
     if any(type(size) is not int or not 0 <= size < 1 << 48 for size in shape):
         raise ValueError("an array of an impossible shape")
+    if 0 in shape and max(shape) > MAX_EMPTY_LENGTH:
+        raise ValueError(f"an empty array of shape {shape}")
     if len(shape) > _MAX_DIMENSIONS:
         raise ValueError(f"an array of {len(shape)} dimensions")
     if dtype.dtype.hasobject:
@@ -183,22 +215,15 @@ def _put(target: Any, key: Any, value: Any) -> None:
     target[key] = value
 
 
-@dataclass(frozen=True)
-class _Known:
-    """What a global of the stream stands for; the stream can call it, but not change it."""
-
-    make: Callable[..., Any] = field(repr=False)
-
-
 _KNOWN = {
-    ("collections", "OrderedDict"): _Known(_new_ordered),
-    ("__builtin__", "bytes"): _Known(_new_bytes),
-    ("builtins", "bytes"): _Known(_new_bytes),
-    ("_codecs", "encode"): _Known(_new_bytes),
-    ("numpy", "ndarray"): _Known(_new_array),
-    ("numpy", "dtype"): _Known(_new_dtype),
+    ("collections", "OrderedDict"): Known(_new_ordered),
+    ("__builtin__", "bytes"): Known(_new_bytes),
+    ("builtins", "bytes"): Known(_new_bytes),
+    ("_codecs", "encode"): Known(_new_bytes),
+    ("numpy", "ndarray"): Known(_new_array),
+    ("numpy", "dtype"): Known(_new_dtype),
     **{
-        (f"numpy.{core}.{module}", name): _Known(make)
+        (f"numpy.{core}.{module}", name): Known(make)
         for core in ("core", "_core")
         for module, name, make in (
             ("multiarray", "_reconstruct", _new_array),
@@ -211,16 +236,18 @@ _KNOWN = {
 
 def _reduce(machine: Any) -> None:
     arguments, known = machine.stack.pop(), machine.stack[-1]
-    if not isinstance(known, _Known):
+    if not isinstance(known, Known):
         raise UnsafePickleError("it calls something that is no type of data")
     machine.stack[-1] = known.make(*arguments)
+    machine.charge(machine.stack[-1])
 
 
 def _build(machine: Any) -> None:
     state, target = machine.stack.pop(), machine.stack[-1]
     if isinstance(target, _Array | _Dtype):
         target.fill(state)
-    elif not isinstance(target, OrderedDict):  # whose attributes are not needed
+        machine.charge(target)
+    elif not isinstance(target, OrderedDict | Ignored):  # whose attributes are not needed
         raise UnsafePickleError("it changes something that is no array")
 
 
@@ -250,13 +277,19 @@ def _refuse(_: Any) -> None:
     raise UnsafePickleError("it asks for objects that are no arrays")
 
 
+def _persistent(machine: Any) -> None:
+    if machine.persistent is None:
+        _refuse(machine)
+    machine.append(machine.persistent(machine.stack.pop()))
+
+
 def _dispatch() -> dict[int, Callable[[Any], None]]:
     def codes(opcodes: Iterable[bytes]) -> tuple[int, ...]:
         return tuple(opcode[0] for opcode in opcodes)
 
     refused = codes(
         (
-            *(pickle.PERSID, pickle.BINPERSID, pickle.INST, pickle.OBJ, pickle.NEWOBJ),
+            *(pickle.PERSID, pickle.INST, pickle.OBJ, pickle.NEWOBJ),
             *(pickle.NEWOBJ_EX, pickle.EXT1, pickle.EXT2, pickle.EXT4, pickle.EMPTY_SET),
             *(pickle.ADDITEMS, pickle.FROZENSET, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER),
         )
@@ -264,6 +297,7 @@ def _dispatch() -> dict[int, Callable[[Any], None]]:
     ours: dict[bytes, Callable[[Any], None]] = {
         pickle.REDUCE: _reduce,
         pickle.BUILD: _build,
+        pickle.BINPERSID: _persistent,
         pickle.SETITEM: _set_item,
         pickle.SETITEMS: lambda machine: _set_items(machine, machine.pop_mark()),
         pickle.DICT: _make_dict,
@@ -278,18 +312,34 @@ def _dispatch() -> dict[int, Callable[[Any], None]]:
 
 class _Machine(pickle._Unpickler):
     dispatch = _dispatch()
+    find: Callable[[str, str], Known | None] | None = None
+    persistent: Callable[[Any], Any] | None = None
+    budget = 0
 
     def find_class(self, module: str, name: str) -> Any:
-        try:
-            return _KNOWN[module, name]
-        except KeyError:
-            what = ascii(f"{module}.{name}"[:80])[1:-1]
-            raise UnsafePickleError(f"it asks for {what}") from None
+        known = _KNOWN.get((module, name)) or (self.find and self.find(module, name))
+        if known:
+            return known
+        what = ascii(f"{module}.{name}"[:80])[1:-1]
+        raise UnsafePickleError(f"it asks for {what}")
+
+    def charge(self, made: Any) -> None:
+        """Take what was made off the budget."""
+        if isinstance(made, _Array):
+            made = made.value
+        sizes: Mapping[type, Callable[[Any], int]] = {
+            np.ndarray: lambda array: int(array.nbytes),
+            bytes: len,
+            OrderedDict: lambda items: 64 * len(items),
+        }
+        self.budget -= sizes.get(type(made), lambda _: 0)(made) + 64
+        if self.budget < 0:
+            raise ValueError("it grows beyond what its length explains")
 
 
 def _plain(value: Any, seen: dict[int, Any]) -> Any:
     """`value` with every `_Array` replaced by its array; containers may hold themselves."""
-    if isinstance(value, _Known):
+    if isinstance(value, Known):
         raise UnsafePickleError("it holds a type, not data")
     if isinstance(value, _Array):
         if value.value is None:

@@ -7,22 +7,19 @@ the shapes.
 
 from __future__ import annotations
 
-import io
 import json
-import pickle
-import zipfile
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from vp3d_cli import skeletons
+from vp3d_cli import pickles, skeletons
 from vp3d_cli.errors import WeightsError
 from vp3d_cli.files import written_whole
+from vp3d_cli.lift import torch_file
 from vp3d_cli.lift.config import LifterConfig
 from vp3d_cli.lift.model import TemporalModel
 
@@ -147,70 +144,34 @@ def _part(tensors: State, prefix: str) -> State:
     return {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
 
 
-class _Inert:
-    """Stands for objects that a checkpoint holds but nobody needs, such as RandomState."""
-
-    def __init__(self, *_: Any, **__: Any) -> None: ...
-
-    def __setstate__(self, _: Any) -> None: ...
-
-
-class _TensorUnpickler(pickle.Unpickler):
-    """Rebuilds tensors in plain containers; numpy's objects become inert, all else is refused."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
-        if module == "torch._utils" and name in ("_rebuild_tensor_v2", "_rebuild_parameter"):
-            return getattr(torch._utils, name)
-        if module == "torch" and name.endswith("Storage") and "." not in name:
-            return super().find_class(module, name)
-        # Numbers and generators of NumPy, and the bytes inside them.
-        if module.split(".")[0] == "numpy" or (module, name) == ("_codecs", "encode"):
-            return _Inert
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
-
-
 def _read_videopose3d(blob: bytes, where: str, skeleton_in: str, causal: bool) -> Checkpoint:
-    _refuse_programs(blob, where)
-    # torch.load takes a module; this one has what it uses of `pickle`, and only that.
-    safe = SimpleNamespace(
-        __name__="vp3d_tensors",
-        Unpickler=_TensorUnpickler,
-        load=lambda file, **options: _TensorUnpickler(file, **options).load(),
-    )
     try:
-        content = torch.load(
-            io.BytesIO(blob), map_location="cpu", pickle_module=safe, weights_only=False
-        )
-    except pickle.UnpicklingError as error:
+        content = torch_file.load(blob)
+    except pickles.UnsafePickleError as error:
         raise WeightsError(
             f"{where}: refused, since it holds more than weights: {error}"
         ) from error
-    except (
-        RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError,
-        zipfile.BadZipFile,
-    ) as error:  # fmt: skip
+    except ValueError as error:
         raise WeightsError(f"{where}: damaged or not a PyTorch checkpoint: {error}") from error
     if not isinstance(content, dict) or not isinstance(content.get("model_pos"), dict):
         raise WeightsError(f"{where}: not a VideoPose3D checkpoint (it has no 'model_pos')")
-    pose, trajectory = dict(content["model_pos"]), content.get("model_traj")
+    pose = _tensors(content["model_pos"], where)
+    trajectory = content.get("model_traj")
     joints_in = skeletons.get(skeleton_in).num_joints
     config = infer_config(pose, where, joints_in, skeleton_in, causal)
-    return Checkpoint(config, pose, dict(trajectory) if trajectory else None, foreign=True)
+    return Checkpoint(
+        config, pose, _tensors(trajectory, where) if trajectory else None, foreign=True
+    )
 
 
-def _refuse_programs(blob: bytes, where: str) -> None:
-    """TorchScript archives are programs, which torch.load runs whatever its unpickler."""
-    if blob[:2] != b"PK":
-        return
-    try:
-        with zipfile.ZipFile(io.BytesIO(blob)) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-        raise WeightsError(f"{where}: damaged: {error}; download it again") from error
-    if any(name.endswith("constants.pkl") or "/code/" in name for name in names):
-        raise WeightsError(f"{where}: refused: it is a TorchScript program, not weights")
+def _tensors(arrays: Any, where: str) -> State:
+    """A state_dict of arrays as one of tensors."""
+    if not isinstance(arrays, dict) or not all(
+        isinstance(name, str) and isinstance(array, np.ndarray | np.generic)
+        for name, array in arrays.items()
+    ):
+        raise WeightsError(f"{where}: not a VideoPose3D checkpoint: its networks hold no tensors")
+    return {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
 
 
 def infer_config(
