@@ -39,8 +39,14 @@ def look() -> Present:
     return Present(
         rcnn_weights=weights.available(DETECTOR_WEIGHTS),
         lifter_weights=weights.available(REFERENCE_LIFTER),
-        detectron2=importlib.util.find_spec("detectron2") is not None,
+        detectron2=has_detectron2(),
     )
+
+
+def has_detectron2() -> bool:
+    """Whether the library can be imported; a mere folder of that name, as of a clone, cannot."""
+    spec = importlib.util.find_spec("detectron2")
+    return spec is not None and spec.origin is not None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,8 +79,13 @@ class Options:
                 "the detector precomputed and a file of keypoints belong together; give both "
                 "(--detector precomputed --keypoints FILE) or neither"
             )
-        if self.detect_every < 1 or (self.detect_size or 1) < 1:
+        if self.detect_every < 1 or (self.detect_size is not None and self.detect_size < 1):
             raise OptionsError("detect_every, detect_size: expected at least 1")
+        for name in ("start_s", "end_s", "max_gap_s", "focal_px"):
+            value = getattr(self, name)
+            least = 1 if name == "focal_px" else 0
+            if value is not None and not least <= value < math.inf:
+                raise OptionsError(f"{name}: expected at least {least}, got {value}")
         if (self.faithful or self.keypoints) and (less := self._less_work()):
             why = (
                 "--faithful looks at all of every frame"

@@ -137,6 +137,14 @@ def require_agreement(
         )
 
 
+def other_video(keypoints: Keypoints2D, path: Path) -> str | None:
+    """A sentence where a file of keypoints was made from a video other than `path`."""
+    made_from = source_of(keypoints)["sha256"]
+    if made_from is None or not path.is_file() or files.sha256(path) == made_from:
+        return None
+    return f"{name_of(keypoints)}: was made from another video than {path.name}; go on with care"
+
+
 def completed(
     keypoints: Keypoints2D,
     *,

@@ -38,15 +38,15 @@ class Known:
 
     def __init__(self, network: keypoint_rcnn.KeypointRCNN, movenet: Detector) -> None:
         self._network, self._movenet = network, movenet
-        self.short_side = network.short_side
         self.skeleton, self.describe = network.skeleton, network.describe
+        self.scale = network.scale
 
     def detect(self, frame: Frame) -> Detections:
         self._network.detect(frame)
         return self._movenet.detect(frame)
 
-    def detect_part(self, frame: Frame, region: Region, short_side: int) -> Detections:
-        self._network.detect_part(frame, region, short_side)
+    def detect_part(self, frame: Frame, region: Region, scale: float) -> Detections:
+        self._network.detect_part(frame, region, scale)
         return self._movenet.detect(frame)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -56,8 +57,8 @@ def _frames(count: int) -> Iterable[Frame]:
 
 def _keypoints(count: int, every: int) -> Keypoints2D:
     seen = detecting._Seen()
-    for frame, people in detecting._detections(_frames(count), OneByOne(), every):
-        seen.add(frame, people)
+    for sight in detecting._detections(_frames(count), OneByOne(), every):
+        seen.add(*sight)
     return seen.keypoints(factories.make_video(), COCO, {})
 
 
@@ -77,14 +78,30 @@ def test_every_nth_frame_and_the_last(
 ) -> None:
     detector = kind()
     found = list(detecting._detections(_frames(count), detector, every))
-    assert [frame.index for frame, _ in found] == list(range(count))
-    assert [frame.index for frame, people in found if people is not None] == looks
+    assert [(index, time_s) for index, time_s, _ in found] == [
+        (frame.index, frame.time_s) for frame in _frames(count)
+    ]
+    assert [index for index, _, people in found if people is not None] == looks
     assert list(itertools.chain(*detector.seen)) == looks
-    for frame, people in found:
+    for frame, (_, _, people) in zip(_frames(count), found, strict=True):
         if people is not None:
             np.testing.assert_array_equal(people.boxes, _people(frame).boxes)
     most = 1 if kind is OneByOne else 3
     assert [len(together) for together in detector.seen[:-1]] == [most] * (len(detector.seen) - 1)
+
+
+def test_pictures_are_let_go() -> None:
+    """Passing over many frames holds none of them: just the one that may be the last."""
+    held: list[weakref.ref[np.ndarray]] = []
+
+    def frames() -> Iterable[Frame]:
+        for i in range(100):
+            image = np.zeros((4, 4, 3), np.uint8)
+            held.append(weakref.ref(image))
+            assert sum(ref() is not None for ref in held) <= 4
+            yield Frame(i, i / 30, image)
+
+    assert len(list(detecting._detections(frames(), OneByOne(), 60))) == 100
 
 
 def test_what_is_between_two_looks_is_filled_at_its_own_time() -> None:

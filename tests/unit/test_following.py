@@ -17,12 +17,12 @@ WIDTH, HEIGHT = 640, 360
 class Crowd:
     """Finds the people of a script, those fully inside of what it looks at; counts pixels."""
 
-    short_side = 360
+    whole_scale = 1.0
 
     def __init__(self, *people: dict[int, tuple[float, float]]) -> None:
         """Each person: top-left corner by frame."""
         self._people = people
-        self.looks: list[tuple[Region, int]] = []
+        self.looks: list[tuple[Region, float]] = []
 
     @property
     def skeleton(self) -> Skeleton:
@@ -32,10 +32,13 @@ class Crowd:
         return {"name": "crowd", "settings": {}}
 
     def detect(self, frame: Frame) -> Detections:
-        return self.detect_part(frame, (0, 0, WIDTH, HEIGHT), self.short_side)
+        return self.detect_part(frame, (0, 0, WIDTH, HEIGHT), self.whole_scale)
 
-    def detect_part(self, frame: Frame, region: Region, short_side: int) -> Detections:
-        self.looks.append((region, short_side))
+    def scale(self, height: int, width: int) -> float:
+        return self.whole_scale
+
+    def detect_part(self, frame: Frame, region: Region, scale: float) -> Detections:
+        self.looks.append((region, scale))
         boxes = np.array(
             [
                 (x, y, x + 40, y + 100)
@@ -142,15 +145,41 @@ def test_the_margin_grows_with_the_time_since_the_last_look(gap: int) -> None:
     np.testing.assert_allclose([300 - x0, 120 - y0, x1 - 340, y1 - 220], pad, atol=1)
 
 
-def test_large_people_are_looked_at_smaller() -> None:
-    boxes = np.array([[100, 0, 300, 360]], np.float32)
-    crowd = Crowd()
-    crowd.short_side = 800
+@pytest.mark.parametrize(("whole", "expected"), [(2.5, 320 / 100), (4.0, 320 / 100)])
+def test_people_are_seen_as_large_as_in_the_whole_or_320_px(whole: float, expected: float) -> None:
+    crowd = Crowd(_walk(0, 2, 300, 0))
+    crowd.whole_scale = whole
     following = Following(crowd)
-    frame = _frames(1)[0]
-    ((region, members),) = regions(boxes, 0.2, WIDTH, HEIGHT)
-    following._boxes = boxes
-    assert following._side(region, members, frame) == round(320 / 360 * min(200 + 2 * 72, 360))
+    for frame in _frames(2):
+        following.detect(frame)
+    assert crowd.looks[1][1] == pytest.approx(min(whole, expected))
+
+
+def test_rare_looks_still_use_parts() -> None:
+    """A look every second would otherwise be at the whole picture each time."""
+    crowd = Crowd(_walk(0, 400, 300, 0))
+    following = Following(crowd)
+    for frame in _frames(331)[::30]:
+        following.detect(frame)
+    assert crowd.whole() == [True, *[False] * 4, True, *[False] * 4, True, False]
+
+
+def test_somebody_else_in_the_region_is_not_taken_for_who_was_lost() -> None:
+    """Far from the old place it is no longer the same box: look everywhere."""
+    crowd = Crowd(_walk(0, 3, 300, 0) | {3: (340.0, 150.0)})
+    following = Following(crowd)
+    for frame in _frames(4):
+        following.detect(frame)
+    assert crowd.whole() == [True, False, False, False, True]
+
+
+def test_people_keep_their_order() -> None:
+    """Found in several parts, they come in the order of the last look at the whole."""
+    crowd = Crowd(_walk(0, 3, 50, 2), _walk(0, 3, 500, 2), _walk(0, 3, 60, 2), _walk(0, 3, 280, 0))
+    following = Following(crowd)
+    first, *later = (following.detect(frame).boxes for frame in _frames(3))
+    for boxes in later:
+        assert np.abs(boxes - first).max() <= 4
 
 
 def test_regions_hold_their_boxes_and_do_not_overlap() -> None:

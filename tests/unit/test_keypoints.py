@@ -246,12 +246,37 @@ def test_scores_beyond_0_and_1_are_clipped_with_one_warning(
     assert warning == f"ours.npz: {count} scores are not within 0 and 1; taken as 0 or 1"
 
 
+def test_0_and_1_are_scores(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    written = _keypoints()
+    written.people.scores[1, :2] = [0, 1]
+    written.people.box_scores[:2] = [0, 1]
+    keypoints.write(written, path)
+    with caplog.at_level(logging.WARNING):
+        people = keypoints.read(path).people
+    assert people.scores[1, :2].tolist() == people.box_scores[:2].tolist() == [0, 1]
+    assert not caplog.messages
+
+
+def test_boxes_are_made_around_keypoints_with_a_score(path: Path) -> None:
+    written = _keypoints()
+    written.people.keypoints[:2, 3] = [500, 600]
+    written.people.scores[0, 3] = 0
+    written.people.scores[1] = 0  # no score at all: around everything
+    keypoints.write(written, path)
+    _change(path, _set(boxes=None))
+    boxes = keypoints.read(path).people.boxes
+    assert boxes[0, 2] < 300
+    assert boxes[1, 2:].tolist() == [500, 600]
+
+
 def test_ids_from_0_are_raised_to_1(path: Path) -> None:
     keypoints.write(_keypoints(track_ids=np.array([0, 1, 0, 1, 0, 1], np.int32)), path)
     read = keypoints.read(path)
     assert read.track_ids is not None
     assert read.track_ids.tolist() == [1, 2] * 3
     assert read.provenance["track_ids"] == "those of the file plus 1"
+    keypoints.write(_keypoints(), path)
+    assert "track_ids" not in keypoints.read(path).provenance
 
 
 def test_damage_to_ours_is_a_data_error_or_harmless(path: Path) -> None:
@@ -365,6 +390,7 @@ def test_an_unclear_choice_lists_the_videos(
         ("video2/clip3_0007.png", 7),
         ("C:\\x9\\8.bmp", 8),
         ("5", 5),
+        ("12.jp2", 12),
         ("dir.1/6", 6),
     ],
 )

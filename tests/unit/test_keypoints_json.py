@@ -439,6 +439,23 @@ def test_openpose_names_that_are_refused(tmp_path: Path) -> None:
         keypoints.read(folder)
 
 
+def test_a_large_openpose_file_is_refused_unread(tmp_path: Path) -> None:
+    folder = openpose(tmp_path, two_people())
+    with (folder / "video_000000000002_keypoints.json").open("wb") as stream:
+        stream.truncate((16 << 20) + 1)
+    with pytest.raises(DataError, match=r"2_keypoints\.json: has 16 MiB of JSON"):
+        keypoints.read(folder)
+
+
+def test_no_images_at_all(tmp_path: Path) -> None:
+    read = _read(tmp_path, {"images": [], "annotations": []})
+    assert (len(read.people), read.num_frames) == (0, 0)
+
+
+def test_a_thin_box_is_one(tmp_path: Path) -> None:
+    assert _read(tmp_path, [_entry(bbox=[1, 2, 0, 0.5])]).people.boxes.tolist() == [[1, 2, 1, 2.5]]
+
+
 def test_a_result_list_without_people(tmp_path: Path) -> None:
     path = coco(tmp_path, keypoint_files.nobody())
     assert path.read_text() == "[]"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.util
 import os
 import platform
 import sys
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vp3d_cli import __version__
+from vp3d_cli import __version__, choices
 from vp3d_cli.cli._options import verbosity
 from vp3d_cli.errors import BackendUnavailableError, Vp3dError
 
@@ -43,7 +42,7 @@ def COMMAND(ctx: click.Context) -> None:  # noqa: N802
     for entry in _not_fetched():
         fetch = f"to have it: vp3d weights fetch {entry.name}"
         click.echo(f"optional {entry.name:18} {fetch}  ({entry.licence})")
-    if importlib.util.find_spec("detectron2") is None:
+    if not choices.has_detectron2():
         from vp3d_cli.detect.detectron2 import INSTALL
 
         click.echo(f"optional {'detectron2':18} to have it (keypoint-rcnn is equal): {INSTALL}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ from vp3d_cli.cli._results import Outputs
 
 if TYPE_CHECKING:
     from vp3d_cli.types import Keypoints2D
+
+_log = logging.getLogger("vp3d_cli.cli")
 
 _source_options = together(
     click.option(
@@ -114,4 +117,6 @@ def _read(
         raise click.UsageError("--video tells size and frame rate; leave out --size and --fps")
     info = probe(video) if video else None
     read = keypoints.read(path, format=format_name, video=video_name)
+    if video is not None and (told := origin.other_video(read, video)):
+        _log.warning("%s", told)
     return origin.completed(read, video=info, size=size, fps=fps)

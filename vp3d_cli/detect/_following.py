@@ -15,13 +15,12 @@ import numpy as np
 from vp3d_cli.overlap import iou
 from vp3d_cli.types import Detections, Float, Frame, Json, Skeleton
 
-# Newcomers wait this long at most, seconds.
+# Newcomers wait this long at most, seconds, or for this many looks at parts where those are rare.
 FULL_EVERY_S = 0.5
+LEAST_PARTS = 4
 # Pixels that the longer side of a person's box has at most in the network's input. The network
 # was trained on people of all sizes; more pixels than this mostly cost time.
 PERSON_SIDE = 320
-# Pixels of the input's shorter side at least.
-_LEAST_SIDE = 32
 # How far somebody may move, in longer sides of the box: at once, and in a second.
 _MARGIN, _MARGIN_PER_S = 0.2, 1.0
 # Overlap (IoU) of a box with itself a moment later, at least.
@@ -36,14 +35,14 @@ class PartDetector(Protocol):
     @property
     def skeleton(self) -> Skeleton: ...
 
-    @property
-    def short_side(self) -> int: ...
+    def scale(self, height: int, width: int) -> float:
+        """Pixels of the network's input per pixel of a whole frame."""
 
     def describe(self) -> Json: ...
 
     def detect(self, frame: Frame) -> Detections: ...
 
-    def detect_part(self, frame: Frame, region: Region, short_side: int) -> Detections: ...
+    def detect_part(self, frame: Frame, region: Region, scale: float) -> Detections: ...
 
 
 # x0 y0 x1 y1, whole pixels.
@@ -63,6 +62,7 @@ class Following:
         self._full_every_s = full_every_s
         self._boxes: Float = np.zeros((0, 4), np.float32)
         self._last_s = self._full_s = -np.inf
+        self._parts = 0
 
     @property
     def skeleton(self) -> Skeleton:
@@ -76,11 +76,14 @@ class Following:
     def detect(self, frame: Frame) -> Detections:
         """Find the people: those known where they were, all of them when it is time."""
         found = None
-        if len(self._boxes) and 0 <= frame.time_s - self._full_s < self._full_every_s:
+        since_s = frame.time_s - self._full_s
+        soon = since_s < self._full_every_s or self._parts < LEAST_PARTS
+        if len(self._boxes) and since_s >= 0 and soon:
             found = self._around(frame)
+        self._parts += 1
         if found is None:
             found = self._detector.detect(frame)
-            self._full_s = frame.time_s
+            self._full_s, self._parts = frame.time_s, 0
         self._boxes, self._last_s = found.boxes, frame.time_s
         return found
 
@@ -95,7 +98,7 @@ class Following:
         parts: list[Detections] = []
         order: list[int] = []
         for region, members in groups:
-            seen = self._detector.detect_part(frame, region, self._side(region, members, frame))
+            seen = self._detector.detect_part(frame, region, self._scale(members, frame))
             matched = _matched(self._boxes[members], seen.boxes)
             if matched is None:
                 return None
@@ -103,13 +106,11 @@ class Following:
             order += members
         return _joined(parts).select(np.argsort(order))
 
-    def _side(self, region: Region, members: list[int], frame: Frame) -> int:
-        """Pixels of the region's shorter side in the network's input."""
+    def _scale(self, members: list[int], frame: Frame) -> float:
+        """As much as in a look at the whole picture, less where people are large."""
         boxes = self._boxes[members]
         largest = float((boxes[:, 2:] - boxes[:, :2]).max())
-        usual = self._detector.short_side / min(frame.image.shape[:2])
-        shorter: int = min(region[2] - region[0], region[3] - region[1])
-        return max(_LEAST_SIDE, int(min(usual, PERSON_SIDE / largest) * shorter + 0.5))
+        return min(self._detector.scale(*frame.image.shape[:2]), PERSON_SIDE / largest)
 
 
 def regions(boxes: Float, margin: float, width: int, height: int) -> list[tuple[Region, list[int]]]:

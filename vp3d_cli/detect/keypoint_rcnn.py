@@ -81,10 +81,9 @@ class KeypointRCNN:
     def skeleton(self) -> Skeleton:
         return skeletons.get("coco17")
 
-    @property
-    def short_side(self) -> int:
-        """Pixels of a frame's shorter side in the network's input."""
-        return self._short_side
+    def scale(self, height: int, width: int) -> float:
+        """Pixels of the network's input per pixel of a whole frame."""
+        return input_size(height, width, self._short_side)[0] / height
 
     @property
     def batch_size(self) -> int:
@@ -109,12 +108,15 @@ class KeypointRCNN:
 
     def detect_batch(self, frames: Sequence[Frame]) -> list[Detections]:
         """Find the people in frames of one size, all in one pass."""
-        return self._look([frame.image for frame in frames], self._short_side)
+        height, width = frames[0].image.shape[:2]
+        shape = input_size(height, width, self._short_side)
+        return self._look([frame.image for frame in frames], shape)
 
-    def detect_part(self, frame: Frame, region: Region, short_side: int) -> Detections:
+    def detect_part(self, frame: Frame, region: Region, scale: float) -> Detections:
         """Find the people in a part of a frame, in pixels of the frame: best box first."""
         x0, y0, x1, y1 = region
-        (found,) = self._look([frame.image[y0:y1, x0:x1]], short_side)
+        shape = (max(1, round((y1 - y0) * scale)), max(1, round((x1 - x0) * scale)))
+        (found,) = self._look([frame.image[y0:y1, x0:x1]], shape)
         offset = np.array([x0, y0], np.float32)
         return Detections(
             found.boxes + np.tile(offset, 2),
@@ -123,9 +125,9 @@ class KeypointRCNN:
             found.scores,
         )
 
-    def _look(self, images: Sequence[Image], short_side: int) -> list[Detections]:
+    def _look(self, images: Sequence[Image], shape: tuple[int, int]) -> list[Detections]:
+        """Find the people in pictures that the network sees in `shape`, height and width."""
         height, width = images[0].shape[:2]
-        shape = input_size(height, width, short_side)
         inputs = np.stack([_resized(image, *shape) for image in images])
         return [_detections(people) for people in self._people(inputs, (height, width))]
 

@@ -5,6 +5,7 @@ The name of a file here is the name of its format, which `--format` takes. It de
 - `DESCRIPTION: str`: one line for help
 - `recognise(path: Path) -> bool`: looks at the content, cheaply, and never raises
 - `read(path: Path, video: str | None = None) -> Keypoints2D`: raises DataError
+- `HOLDS_SEVERAL = True` where one file may hold several videos
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ def read(path: Path, format: str = "auto", video: str | None = None) -> Keypoint
     if not path.exists():
         raise DataError(f"{path}: does not exist")
     name = _recognised(path) if format == "auto" else format
-    keypoints: Keypoints2D = registry.load("keypoints", name).read(path, video)
+    reader = registry.load("keypoints", name)
+    if video is not None and not getattr(reader, "HOLDS_SEVERAL", False):
+        raise DataError(f"{path}: {name} files hold one video; leave out the name {video!r}")
+    keypoints: Keypoints2D = reader.read(path, video)
     return keypoints
 
 

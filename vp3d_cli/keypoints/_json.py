@@ -152,6 +152,26 @@ def frame_number(image: Any, where: str) -> int:
     return image
 
 
+def require_own_frames(entries: Sequence[Any], people: Sequence[Person]) -> None:
+    """Refuse different pictures that have the same number, or people would share a frame.
+
+    Args:
+        entries: of the people, with `image_id`.
+        people: in the same order.
+
+    Raises:
+        ValueError: there are such.
+    """
+    pictures: dict[int, Any] = {}
+    for entry, person in zip(entries, people, strict=True):
+        image = entry["image_id"]
+        if pictures.setdefault(person.frame, image) != image:
+            raise ValueError(
+                f"image_id: {pictures[person.frame]!a} and {image!a} both give frame "
+                f"{person.frame}; write the frame's number as the last one in the name"
+            )
+
+
 def counted_from_0(numbers: Sequence[int]) -> int:
     """What to add to the numbers of all frames of a video so that the first is 0: 0 or -1.
 

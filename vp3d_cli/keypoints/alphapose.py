@@ -53,6 +53,7 @@ def read(path: Path, video: str | None = None) -> Keypoints2D:
     with _source.explained(path, "alphapose"):
         entries = _json.list_of(_source.load_json(path), "the file")
         people = [_person(entry, f"[{i}]") for i, entry in enumerate(entries)]
+        _json.require_own_frames(entries, people)
         if len({len(person.points) for person in people}) > 1:
             raise ValueError("holds people of different numbers of keypoints")
         summed = any(person.score is not None and person.score > 1 for person in people)

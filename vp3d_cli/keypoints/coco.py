@@ -60,6 +60,7 @@ def read(path: Path, video: str | None = None) -> Keypoints2D:
         about, shift = About(), 0
         if isinstance(content, list):
             people = [_person(entry, f"[{i}]") for i, entry in enumerate(content)]
+            _json.require_own_frames(content, people)
         else:
             people, about, shift = _annotated(_json.entry_of(content, "the file"), skeleton)
         meaning = _third_numbers(people, annotated=isinstance(content, dict))

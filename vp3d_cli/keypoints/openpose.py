@@ -64,6 +64,9 @@ _ENDING = "_keypoints.json"
 _FILE = re.compile(r"(?P<video>.*?)[_-]?(?P<number>[0-9]{1,18})" + re.escape(_ENDING), re.DOTALL)
 
 
+HOLDS_SEVERAL = True
+
+
 def recognise(path: Path) -> bool:
     """Whether it is a folder with such files, or a JSON object with people."""
     try:

@@ -32,6 +32,9 @@ DESCRIPTION = "VideoPose3D's dataset: data_2d_custom_*.npz (positions_2d, metada
 _SKELETONS = {"coco": "coco17", "h36m": "h36m17"}
 
 
+HOLDS_SEVERAL = True
+
+
 def recognise(path: Path) -> bool:
     """Whether it is an archive with positions_2d."""
     return "positions_2d" in npz.keys(path)

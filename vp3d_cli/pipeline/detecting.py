@@ -31,8 +31,8 @@ from vp3d_cli.video import VideoReader, probe
 
 _log = logging.getLogger(__name__)
 
-# None where nobody was looked for.
-Found = tuple[Frame, "Detections | None"]
+# A frame's index and time, and the people in it; None where nobody was looked for.
+Found = tuple[int, float, "Detections | None"]
 # Told the stage, how much of it is done, and how much there is where that is known.
 Progress = Callable[[str, int, "int | None"], None]
 
@@ -75,6 +75,8 @@ class FirstHalf:
         if self._given is not None:
             origin.require_agreement(self._given, (video.width, video.height), video.fps)
             self.maker = origin.detector_of(self._given)["name"]
+            if told := origin.other_video(self._given, path):
+                _log.warning("%s", told)
 
     def run(self, progress: Progress | None = None) -> Keypoints2D:
         """Stream the frames; memory does not grow with the pictures."""
@@ -84,8 +86,8 @@ class FirstHalf:
             _log.debug("reading %d x %d at %.4g frames/s", info.width, info.height, float(info.fps))
             total = _frames_expected(info, options)
             found = _detections(reader, self._detector, options.detect_every)
-            for frame, people in self._announced(found, total):
-                seen.add(frame, people)
+            for sight in self._announced(found, total):
+                seen.add(*sight)
                 if progress:
                     progress("detect", len(seen.frames), total)
         if reader.warning:
@@ -121,24 +123,27 @@ class FirstHalf:
 
 
 def _detections(frames: Iterable[Frame], detector: Detector, every: int) -> Iterator[Found]:
-    """Each frame with the people in it, looked for in each `every`th frame and in the last."""
+    """Each frame with the people in it, looked for in each `every`th frame and in the last.
+
+    Of frames that are passed over only the number and the time are kept.
+    """
     at_once = detector.batch_size if isinstance(detector, BatchDetector) else 1
-    waiting: list[tuple[Frame, bool]] = []
+    waiting: list[tuple[int, float]] = []
+    chosen: list[Frame] = []
     for number, (frame, is_last) in enumerate(_with_last(frames)):
-        waiting.append((frame, is_last or number % every == 0))
-        if is_last or sum(look for _, look in waiting) == at_once:
-            yield from _looked(waiting, detector)
-            waiting = []
+        waiting.append((frame.index, frame.time_s))
+        if is_last or number % every == 0:
+            chosen.append(frame)
+        if is_last or len(chosen) == at_once:
+            people = dict(zip((f.index for f in chosen), _looked(chosen, detector), strict=True))
+            yield from ((index, time_s, people.get(index)) for index, time_s in waiting)
+            waiting, chosen = [], []
 
 
-def _looked(waiting: list[tuple[Frame, bool]], detector: Detector) -> Iterator[Found]:
-    chosen = [frame for frame, look in waiting if look]
+def _looked(chosen: list[Frame], detector: Detector) -> list[Detections]:
     if isinstance(detector, BatchDetector):
-        people = iter(detector.detect_batch(chosen))
-    else:
-        people = map(detector.detect, chosen)
-    for frame, look in waiting:
-        yield frame, next(people) if look else None
+        return detector.detect_batch(chosen)
+    return [detector.detect(frame) for frame in chosen]
 
 
 def _with_last(frames: Iterable[Frame]) -> Iterator[tuple[Frame, bool]]:
@@ -160,9 +165,9 @@ class _Seen:
     times_s: list[float] = field(default_factory=list)
     people: list[Detections | None] = field(default_factory=list)
 
-    def add(self, frame: Frame, people: Detections | None) -> None:
-        self.frames.append(frame.index)
-        self.times_s.append(frame.time_s)
+    def add(self, index: int, time_s: float, people: Detections | None) -> None:
+        self.frames.append(index)
+        self.times_s.append(time_s)
         self.people.append(people)
 
     def keypoints(self, video: VideoInfo, skeleton: Skeleton, provenance: Json) -> Keypoints2D:

@@ -23,18 +23,23 @@ def clock_of(keypoints: Keypoints2D) -> Clock:
         DataError: there are too many to be true.
     """
     if keypoints.frames_read is not None and keypoints.times_s is not None:
+        _require_few(int(keypoints.frames_read[-1]) + 1 if len(keypoints.frames_read) else 0)
         return keypoints.frames_read, keypoints.times_s
     if keypoints.fps is None:
         raise ValueError("fps: expected a frame rate where there are no times")
     last = int(keypoints.frames[-1]) if len(keypoints.frames) else -1
     count = max(keypoints.num_frames or 0, last + 1)
+    _require_few(count)
+    frames = np.arange(count, dtype=np.int32)
+    return frames, frames / float(keypoints.fps)
+
+
+def _require_few(count: int) -> None:
     if count > _MOST_FRAMES:
         raise DataError(
             f"keypoints of frame {count - 1}: vp3d takes {_MOST_FRAMES} frames at most; "
             "number them from 0"
         )
-    frames = np.arange(count, dtype=np.int32)
-    return frames, frames / float(keypoints.fps)
 
 
 def looked_at(keypoints: Keypoints2D) -> Int:

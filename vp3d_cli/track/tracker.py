@@ -159,8 +159,9 @@ class Tracker:
                 strict=True,
             )
         ]
-        certain = [s for s in found if s.box_score >= _CERTAIN]
-        uncertain = [s for s in found if s.box_score < _CERTAIN]
+        least = _CERTAIN if self._min_presence_s > 0 else -np.inf
+        certain = [s for s in found if s.box_score >= least]
+        uncertain = [s for s in found if s.box_score < least]
         unseen, strangers = self._pair(self._active, certain)
         self._pair(unseen, uncertain)
         for sighting in strangers:
