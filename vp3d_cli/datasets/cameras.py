@@ -51,10 +51,13 @@ class DatasetCamera:
     def project(self, points: Real) -> Double:
         """Points (..., 3) metres in camera axes to pixels (..., 2), lens included.
 
+        NaN for points that are not in front of the camera.
+
         The lens model of VideoPose3D: with xy = (X / Z, Y / Z) and r² = |xy|²,
         xy (1 + k1 r² + k2 r⁴ + k3 r⁶ + p . xy) + p r², times the focal length, plus the centre.
         """
-        xy = np.asarray(points[..., :2], np.float64) / points[..., 2:]
+        depth = np.where(points[..., 2:] > 0, points[..., 2:], np.nan)
+        xy = np.asarray(points[..., :2], np.float64) / depth
         r2 = np.sum(xy * xy, axis=-1, keepdims=True)
         powers = np.concatenate([r2, r2**2, r2**3], axis=-1)
         radial = 1 + np.sum(self.radial * powers, axis=-1, keepdims=True)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from vp3d_cli.datasets.cameras import DatasetCamera
 from vp3d_cli.types import Float, Skeleton, require_shape
 
+SPACES = ("camera", "world")
+
 
 @dataclass(frozen=True)
 class Sequence:
@@ -24,6 +26,8 @@ class Sequence:
         skeleton_out: of the joints; None without them.
         joints: (T, K, 3) metres in camera axes, absolute (not relative to the root); None for
             unlabelled sequences.
+        space: of the joints: "camera", or "world" (z up) for motion capture that no camera saw.
+        keypoints_at, joints_at: for messages: file and key that they were read from.
     """
 
     subject: str
@@ -37,6 +41,9 @@ class Sequence:
     scores: Float | None = None
     skeleton_out: Skeleton | None = None
     joints: Float | None = None
+    space: str = "camera"
+    keypoints_at: str = ""
+    joints_at: str = ""
 
     def __post_init__(self) -> None:
         if self.keypoints is None and self.joints is None:
@@ -45,6 +52,10 @@ class Sequence:
             raise ValueError("keypoints and skeleton_in: expected both or neither")
         if (self.joints is None) != (self.skeleton_out is None):
             raise ValueError("joints and skeleton_out: expected both or neither")
+        if self.space not in SPACES:
+            raise ValueError(f"space: expected camera or world, got {self.space!a}")
+        if self.space == "world" and (self.keypoints is not None or self.camera is not None):
+            raise ValueError("space: joints that a camera saw are in camera axes")
         if self.keypoints is not None and self.skeleton_in is not None:
             joints_in = self.skeleton_in.num_joints
             require_shape("keypoints", self.keypoints, (len(self), joints_in, 2))
