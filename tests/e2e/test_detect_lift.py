@@ -256,3 +256,15 @@ def test_every_format_is_lifted(vp3d: Run, name: str, explicit: bool) -> None:
             observed = np.flatnonzero(data["observed"])
             assert {pair for i, pair in enumerate(rows) if i in observed} == seen
         assert json.loads(str(data["meta"]))["keypoints"]["format"] == name
+
+
+def test_keypoints_of_another_video_are_noticed(vp3d: Run, found: Keypoints2D) -> None:
+    keypoints.write(found, Path("k.npz"))
+    Path("other.mp4").write_bytes(DEMO.read_bytes() + bytes(8))
+    for options in (["lift", "k.npz", "--video"], ["infer", "--keypoints", "k.npz",
+                    "--detector", "precomputed", "--end", "0.1"]):  # fmt: skip
+        same = vp3d(*options, DEMO, "-o", "a.npz")
+        assert "another video" not in same.err
+        other = vp3d(*options, "other.mp4", "-o", "b.npz")
+        assert (same.code, other.code) == (0, 0)
+        assert "k.npz: was made from another video than other.mp4" in other.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import sys
 from pathlib import Path
@@ -89,3 +90,15 @@ def test_what_is_there_is_found_without_importing_it(
     assert choices.look() == Present(False, False, True)
     assert asked == ["keypoint-rcnn-r101", "h36m-coco-243"]
     assert "detectron2" not in sys.modules
+
+
+def test_a_folder_called_detectron2_is_no_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a clone of its repository leaves where Python looks first."""
+    (tmp_path / "detectron2" / "projects").mkdir(parents=True)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert not choices.has_detectron2()
+    (tmp_path / "detectron2" / "__init__.py").touch()
+    importlib.invalidate_caches()
+    assert choices.has_detectron2()

@@ -460,3 +460,18 @@ def test_a_result_list_without_people(tmp_path: Path) -> None:
     path = coco(tmp_path, keypoint_files.nobody())
     assert path.read_text() == "[]"
     assert len(keypoints.read(path).people) == 0
+
+
+@pytest.mark.parametrize("format", ["coco", "alphapose"])
+def test_pictures_of_one_number_are_not_one_frame(tmp_path: Path, format: str) -> None:
+    entries = [_entry(image_id=f"frame{i}_cam2.jpg") for i in range(3)]
+    with pytest.raises(DataError, match=r"'frame0_cam2.jpg' and 'frame1_cam2.jpg' both give"):
+        _read(tmp_path, entries, format)
+    assert len(_read(tmp_path, [_entry(image_id="7.jpg")] * 2, format).frames) == 2
+
+
+def test_a_name_for_a_file_of_one_video_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps([_entry()]))
+    with pytest.raises(DataError, match=r"coco files hold one video; leave out the name 'x'"):
+        keypoints.read(path, "coco", video="x")

@@ -49,3 +49,15 @@ def test_keypoints_found_before_keep_their_options() -> None:
     after = Options(lifter="x.bin").to_json_after(before | {"person": "7", "extra": 1})
     assert after == Options(lifter="x.bin", detector="movenet", start_s=1.0).to_json()
     assert Options().to_json_after({}) == Options().to_json()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("start_s", -1.0), ("end_s", float("nan")), ("max_gap_s", -0.1),
+        ("max_gap_s", float("inf")), ("focal_px", 0.0), ("detect_size", 0), ("detect_every", 0),
+    ],
+)  # fmt: skip
+def test_numbers_out_of_range(name: str, value: float) -> None:
+    with pytest.raises(OptionsError, match=name):
+        Options(**{name: value})  # type: ignore[arg-type]

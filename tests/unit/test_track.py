@@ -269,3 +269,10 @@ def test_an_unknown_person_lists_who_is_there(choice: str) -> None:
     tracks = (make_track2d(1, 4), make_track2d(5, 8, start=7))
     with pytest.raises(DataError, match=r"1 \(frames 0-3\), 5 \(frames 7-14\)"):
         select_people(tracks, choice)
+
+
+def test_people_who_were_looked_through_before_are_believed_whatever_their_score() -> None:
+    frames = [_detections([_person((200, 200), step)], [0.3]) for step in range(9)]
+    assert _track(frames) == ()
+    (track,) = _track(frames, min_presence_s=0.0)
+    assert track.observed.all()

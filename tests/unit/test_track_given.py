@@ -128,3 +128,13 @@ def test_frames_without_people_count() -> None:
 def test_a_frame_number_beyond_belief_is_refused() -> None:
     with pytest.raises(DataError, match="number them from 0"):
         clock_of(_keypoints([(2_000_000_000, 0)]))
+
+
+def test_frame_numbers_beyond_belief_are_refused() -> None:
+    far = _keypoints(
+        [(0, 1.0), (300_000_000, 1.0)],
+        frames_read=np.array([0, 300_000_000], np.int32),
+        times_s=np.array([0.0, 1.0]),
+    )
+    with pytest.raises(DataError, match="number them from 0"):
+        clock_of(far)

@@ -14,10 +14,12 @@ from vp3d_cli.errors import DataError
 from vp3d_cli.lift.checkpoint import read_checkpoint
 from vp3d_cli.lift.loading import load_lifter
 from vp3d_cli.skeletons import get
+from vp3d_cli.train import run_folder
 from vp3d_cli.train.config import TrainConfig, read_train_config
-from vp3d_cli.train.loop import BEST, LAST, LOG, Trainer, open_run
+from vp3d_cli.train.loop import Trainer
 from vp3d_cli.train.mocap import FACE, read_mocap
 from vp3d_cli.train.noise import Noise
+from vp3d_cli.train.run_folder import BEST, LAST, LOG
 from vp3d_cli.train.synthesize import Batch, Synthesis, synthesize
 from vp3d_cli.train.windows import cut
 
@@ -29,6 +31,10 @@ _FIGURE = """
 """
 QUIET = Noise(offset=0, jitter=0, outlier=0, occlusion=0, swap=0, merge=0, cut=0, gap=0)
 STILL = Synthesis(speed_sigma=0, arm_swap=0, leg_swap=0, limb_bend=0, lean=0, tilt=0, noise=QUIET)
+
+
+def open_run(config: TrainConfig, folder: Path, device: str, *, resume: bool) -> Trainer:
+    return run_folder.open_run(lambda: Trainer(config, folder, device), folder, resume=resume)
 
 
 @pytest.fixture

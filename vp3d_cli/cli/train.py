@@ -25,18 +25,20 @@ from vp3d_cli.cli._options import verbosity
 def COMMAND(config: Path, out: Path, resume: bool, device: str) -> None:  # noqa: N802
     """Train a lifter as the TOML file CONFIG says.
 
-    Pairs of 2D and 3D are synthesised from motion capture with virtual cameras. The best epoch
-    on the held-out clips is kept; use it with `vp3d infer --lifter FOLDER/lifter.safetensors`.
+    With `files` in its [data] table it trains on recorded sequences, as the paper does, with
+    labels or partly without. With `mocap` it trains on pairs synthesised from motion capture.
+    The epoch that is best on the held-out people is kept; use it with `vp3d infer --lifter
+    FOLDER/lifter.safetensors`.
 
     \b
     Examples:
-      vp3d train examples/train_bundled.toml --out runs/bundled
+      vp3d train examples/train_paper.toml --out runs/paper
       vp3d train examples/train_bundled.toml --out runs/bundled --resume
     """
-    from vp3d_cli.train.config import read_train_config
-    from vp3d_cli.train.loop import BEST, open_run
+    from vp3d_cli.train import start
+    from vp3d_cli.train.run_folder import BEST
 
-    trainer = open_run(read_train_config(config), out, device, resume=resume)
+    trainer = start.open_training(config, out, device, resume=resume)
     with _console.progress() as progress:
         watch = _console.stage("train", progress)
         best = trainer.run(watch)

@@ -96,7 +96,7 @@ def read_train_config(file: Path) -> TrainConfig:
     Raises:
         DataError: not TOML, or a table or a key is unknown, missing or unusable.
     """
-    tables = _read_toml(file)
+    tables = read_toml(file)
     for table, values in tables.items():
         if not isinstance(values, dict):
             raise DataError(f"{file}: '{table}' should be a table, [{table}]")
@@ -113,21 +113,26 @@ def read_train_config(file: Path) -> TrainConfig:
     if data.get("split"):
         data["split"] = folder / data["split"]
     synthesis = dict(tables.get("synthesis", {}))
-    synthesis["noise"] = _build(Noise, synthesis.get("noise", {}), file, "synthesis.noise")
-    model = _build(LifterConfig, tables.get("model", {}), file, "model")
+    synthesis["noise"] = build(Noise, synthesis.get("noise", {}), file, "synthesis.noise")
+    model = build(LifterConfig, tables.get("model", {}), file, "model")
     if (model.normalisation, model.features) != ("person", 3):
         raise DataError(f"{file}: [model] needs normalisation = 'person' and features = 3")
     if (model.skeleton_in, model.skeleton_out) != ("coco17", "h36m17"):
         raise DataError(f"{file}: [model] trains from coco17 to h36m17 only")
     return TrainConfig(
         model,
-        _build(Sources, data, file, "data"),
-        _build(Schedule, tables.get("train", {}), file, "train"),
-        _build(Synthesis, synthesis, file, "synthesis"),
+        build(Sources, data, file, "data"),
+        build(Schedule, tables.get("train", {}), file, "train"),
+        build(Synthesis, synthesis, file, "synthesis"),
     )
 
 
-def _read_toml(file: Path) -> dict[str, Any]:
+def read_toml(file: Path) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Raises:
+        DataError: it is not readable as TOML.
+    """
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -139,7 +144,12 @@ def _read_toml(file: Path) -> dict[str, Any]:
         raise DataError(f"{file}: not readable as TOML: {error}") from error
 
 
-def _build(kind: type[T], values: Json, file: Path, table: str) -> T:
+def build(kind: type[T], values: Json, file: Path, table: str) -> T:
+    """One table as a dataclass.
+
+    Raises:
+        DataError: a key is unknown, missing or unusable.
+    """
     fixed = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     try:
         return kind(**fixed)

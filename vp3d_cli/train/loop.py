@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import logging
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,14 +15,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from vp3d_cli.device import torch_device
-from vp3d_cli.errors import DataError, OutputError
+from vp3d_cli.errors import DataError
 from vp3d_cli.evaluate import metrics
-from vp3d_cli.files import written_whole
 from vp3d_cli.lift.checkpoint import Checkpoint, save_checkpoint
 from vp3d_cli.lift.model import StridedTemporalModel, TemporalModel
 from vp3d_cli.skeletons import get
 from vp3d_cli.train.config import TrainConfig
 from vp3d_cli.train.mocap import Mocap, read_mocap
+from vp3d_cli.train.run_folder import BEST, load_state, save_state
 from vp3d_cli.train.synthesize import Batch, synthesize
 from vp3d_cli.train.windows import cut, shuffled
 from vp3d_cli.types import Float
@@ -32,7 +30,6 @@ from vp3d_cli.types import Float
 _log = logging.getLogger(__name__)
 # Validation draws from its own stream, the same in every run.
 _VALIDATION_SEED = 20190616
-BEST, LAST, LOG = "lifter.safetensors", "last.pt", "log.csv"
 
 
 @dataclass(frozen=True)
@@ -221,16 +218,8 @@ class Trainer:
             "epoch": self.epoch,
             "model": self.twin.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "torch_rng": torch.get_rng_state(),
-            "history": [dataclasses.asdict(report) for report in self.history],
         }
-        with written_whole(self.folder / LAST) as temporary:
-            torch.save(state, temporary)
-        with written_whole(self.folder / LOG) as temporary, temporary.open("w") as stream:
-            names = [field.name for field in dataclasses.fields(EpochReport)]
-            writer = csv.DictWriter(stream, names)
-            writer.writeheader()
-            writer.writerows(dataclasses.asdict(report) for report in self.history)
+        save_state(self.folder, state, self.history)
 
     def resume(self) -> None:
         """Go on from `last.pt`.
@@ -238,16 +227,9 @@ class Trainer:
         Raises:
             DataError: there is none, or it is of another configuration.
         """
-        path = self.folder / LAST
-        try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:
-            raise DataError(f"{path}: cannot be resumed from: {error}") from error
-        if _plain(state["config"]) != _plain(self.config.to_json()):
-            raise DataError(f"{path}: was trained with another configuration; use a new --out")
+        state = load_state(self.folder, self.config.to_json())
         self.twin.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["torch_rng"])
         self.epoch = state["epoch"]
         self.history = [EpochReport(**row) for row in state["history"]]
         self._set_momentum()
@@ -258,28 +240,3 @@ def _mirror(points: Tensor, flip_order: Tensor) -> Tensor:
     mirrored = points[:, :, flip_order].clone()
     mirrored[..., 0] *= -1
     return mirrored
-
-
-def _plain(value: Any) -> Any:
-    """Tuples as lists, as they come back from a file."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def open_run(config: TrainConfig, folder: Path, device: str, *, resume: bool) -> Trainer:
-    """Prepare a run; a folder that already holds one is only touched to resume it.
-
-    Raises:
-        DataError: the folder holds a run and `resume` is not asked for.
-    """
-    if (folder / LAST).exists() and not resume:
-        raise DataError(f"{folder}: already holds a run; give --resume or another --out")
-    trainer = Trainer(config, folder, device)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be made: {error.strerror or error}") from error
-    if resume:
-        trainer.resume()
-    return trainer

@@ -1,0 +1,1 @@
+"""The paper's training on recorded sequences, supervised and semi-supervised."""

@@ -1,0 +1,93 @@
+"""The folder of a training run: `lifter.safetensors` (best so far), `last.pt`, `log.csv`."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import torch
+
+from vp3d_cli.errors import DataError, OutputError
+from vp3d_cli.files import written_whole
+from vp3d_cli.types import Json
+
+BEST, LAST, LOG = "lifter.safetensors", "last.pt", "log.csv"
+
+
+class Resumable(Protocol):
+    """A trainer that can go on from `last.pt`."""
+
+    def resume(self) -> None: ...
+
+
+T = TypeVar("T", bound=Resumable)
+
+
+def open_run(build: Callable[[], T], folder: Path, *, resume: bool) -> T:
+    """Prepare a run; a folder that already holds one is only touched to resume it.
+
+    Raises:
+        DataError: the folder holds a run and `resume` is not asked for.
+        OutputError: it cannot be made.
+    """
+    if (folder / LAST).exists() and not resume:
+        raise DataError(f"{folder}: already holds a run; give --resume or another --out")
+    trainer = build()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made: {error.strerror or error}") from error
+    if resume:
+        trainer.resume()
+    return trainer
+
+
+def save_state(folder: Path, state: dict[str, Any], history: Sequence[Any]) -> None:
+    """Write what resuming needs, and the log, whole or not at all.
+
+    Args:
+        folder: of the run.
+        state: tensors and plain values, with "config".
+        history: dataclasses, one a row of the log.
+    """
+    random = {
+        "torch_rng": torch.get_rng_state(),
+        "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+    rows = [dataclasses.asdict(report) for report in history]
+    with written_whole(folder / LAST) as temporary:
+        torch.save({**state, **random, "history": rows}, temporary)
+    with written_whole(folder / LOG) as temporary, temporary.open("w") as stream:
+        writer = csv.DictWriter(stream, [field.name for field in dataclasses.fields(history[0])])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def load_state(folder: Path, config: Json) -> dict[str, Any]:
+    """What `save_state` wrote; the random generators go on from where they were.
+
+    Raises:
+        DataError: there is none, or it is of another configuration.
+    """
+    path = folder / LAST
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        same = _plain(state["config"]) == _plain(config)
+    except Exception as error:
+        raise DataError(f"{path}: cannot be resumed from: {error}") from error
+    if not same:
+        raise DataError(f"{path}: was trained with another configuration; use a new --out")
+    torch.set_rng_state(state["torch_rng"])
+    if torch.cuda.is_available() and len(state.get("cuda_rng", [])) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(state["cuda_rng"])
+    return state
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, as they come back from a file."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
