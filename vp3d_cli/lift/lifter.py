@@ -69,6 +69,7 @@ class Lifter:
         progress: Callable[[int], None] | None = None,
         *,
         zero_root: bool = True,
+        flip: bool = True,
     ) -> tuple[Track3D, ...]:
         """Lift every person's keypoints to 3D, all people in one batch.
 
@@ -79,6 +80,7 @@ class Lifter:
             progress: told the number of frames lifted since the last call.
             zero_root: move each frame's root joint to the origin; else the joints stay as the
                 network predicts them, its root joint too, which then is near the origin.
+            flip: average with the prediction for the mirror image.
 
         Returns:
             Joints (T, J, 3), metres, camera axes; and where the weights have a trajectory head
@@ -91,11 +93,11 @@ class Lifter:
         self._check_rate(float(video.fps))
         prepared = [self._prepare(track, video, camera) for track in tracks]
         inputs = [keypoints for keypoints, _ in prepared]
-        poses = self.predict(inputs, progress)
+        poses = self.predict(inputs, progress, flip=flip)
         if self._trajectory is None:
             roots = [np.full((len(track), 1, 3), np.nan, np.float32) for track in tracks]
         else:
-            roots = self._whole(self._trajectory, (0,), inputs)
+            roots = self._whole(self._trajectory, (0,), inputs, flip=flip)
         root = self.skeleton_out.index(self.skeleton_out.root or self.skeleton_out.joints[0])
         lifted = []
         for track, (_, rotations), pose, path in zip(tracks, prepared, poses, roots, strict=True):
@@ -148,15 +150,20 @@ class Lifter:
         return view.inputs[..., : self.config.features], view.rotations
 
     def predict(
-        self, sequences: Sequence[Float], progress: Callable[[int], None] | None = None
+        self,
+        sequences: Sequence[Float],
+        progress: Callable[[int], None] | None = None,
+        *,
+        flip: bool = True,
     ) -> list[Float]:
         """Run the pose network over whole sequences (T, J, F), giving (T, J_out, 3) each.
 
-        The ends are padded with copies of the first and last frame. Each sequence and its
-        mirror image are predicted and averaged. Chunks overlap by the receptive field, so they
-        equal the whole.
+        The ends are padded with copies of the first and last frame. With `flip` each sequence
+        and its mirror image are predicted and averaged. Chunks overlap by the receptive field,
+        so they equal the whole.
         """
-        return self._whole(self._pose, self.skeleton_out.flip_order, sequences, progress)
+        order = self.skeleton_out.flip_order
+        return self._whole(self._pose, order, sequences, progress, flip=flip)
 
     def _whole(
         self,
@@ -164,6 +171,8 @@ class Lifter:
         flip_order: Sequence[int],
         sequences: Sequence[Float],
         progress: Callable[[int], None] | None = None,
+        *,
+        flip: bool = True,
     ) -> list[Float]:
         """`predict` with any head; `flip_order` says which of its outputs are partners."""
         outputs = [np.zeros((len(s), len(flip_order), 3), np.float32) for s in sequences]
@@ -171,10 +180,12 @@ class Lifter:
         for batch in _batches(sequences, *self.config.context):
             windows = np.stack([window for _, _, window in batch])
             predicted = self._run(network, windows)
-            mirrored = self._run(network, flip_centred(windows, self.skeleton_in))
-            averaged = (predicted + mirrored[..., flip_order, :] * sign) / 2
+            if flip:
+                mirrored = self._run(network, flip_centred(windows, self.skeleton_in))
+                swapped = mirrored[..., flip_order, :] * sign
+                predicted = np.asarray((predicted + swapped) / 2, np.float32)
             done = 0
-            for (which, start, _), joints in zip(batch, averaged, strict=True):
+            for (which, start, _), joints in zip(batch, predicted, strict=True):
                 part = outputs[which][start : start + len(joints)]
                 part[:] = joints[: len(part)]
                 done += len(part)
