@@ -15,9 +15,9 @@ import pytest
 
 from tests import keypoint_files
 from tests.factories import make_result
-from vp3d_cli import keypoints, registry, skeletons
+from vp3d_cli import keypoints, registry, skeletons, sources
 from vp3d_cli.errors import DataError, OutputError
-from vp3d_cli.keypoints import _json, _source
+from vp3d_cli.keypoints import _json
 from vp3d_cli.types import Detections, Keypoints2D
 
 COCO = skeletons.get("coco17")
@@ -360,7 +360,7 @@ def test_an_unknown_format_lists_the_known_ones(path: Path) -> None:
 )
 def test_a_video_is_chosen_by_name(video: str, chosen: str) -> None:
     names = ["a.mp4", "b.mp4", "S1/Walking 1/0", "S1/Walking 1/1", "v1.5", "v1.6", "c"]
-    assert _source.choose(names, video) == chosen
+    assert sources.choose(names, video) == chosen
 
 
 @pytest.mark.parametrize(
@@ -376,8 +376,8 @@ def test_a_video_is_chosen_by_name(video: str, chosen: str) -> None:
 def test_an_unclear_choice_lists_the_videos(
     names: list[str], video: str | None, message: str
 ) -> None:
-    with pytest.raises(_source.ChoiceError, match=message):
-        _source.choose(names, video)
+    with pytest.raises(sources.ChoiceError, match=message):
+        sources.choose(names, video)
 
 
 @pytest.mark.parametrize(
@@ -413,7 +413,7 @@ def test_a_large_json_is_refused_unread(tmp_path: Path, monkeypatch: pytest.Monk
         stream.truncate((256 << 20) + 1)
     with pytest.raises(DataError, match="has 256 MiB of JSON, more than the 256 that are read"):
         keypoints.read(path, "coco")
-    monkeypatch.setattr(_source, "MAX_JSON_BYTES", 10)
+    monkeypatch.setattr(sources, "MAX_JSON_BYTES", 10)
     results = keypoint_files.coco(tmp_path, keypoint_files.two_people())
     with pytest.raises(DataError, match="split it by time"):
         keypoints.read(results)

@@ -119,8 +119,8 @@ def test_arrays_of_arrays(tmp_path: Path) -> None:
         ({7: {"custom": [_points()]}}, {}, "positions_2d: expected dictionaries by name"),
         ([1], {}, "positions_2d: expected a dictionary"),
         ({}, {}, "holds 0 videos"),
-        ({"a": {"custom": [_points()]}}, {"layout_name": None}, "layout_name: expected coco or"),
-        ({"a": {"custom": [_points()]}}, {"layout_name": "mpii"}, "h36m, got 'mpii'"),
+        ({"a": {"custom": [_points()]}}, {"layout_name": None}, "layout_name: expected coco, h36m"),
+        ({"a": {"custom": [_points()]}}, {"layout_name": "mpii"}, "h36m, humaneva15, got 'mpii'"),
         ({"a": {"custom": [_points()]}}, {"num_joints": 16}, "num_joints: expected 17 for coco"),
         ({"a": {"custom": [_points()]}}, {"num_joints": np.ones(2)}, "num_joints: expected 17"),
         (

@@ -29,8 +29,10 @@ FOUNDATION = {
     "registry",
     "results",
     "skeletons",
+    "sources",
     "types",
     "video",
+    "videopose3d_files",
     "weights",
 }
 # What stands above the stages. Every other room is a stage, a new one included.

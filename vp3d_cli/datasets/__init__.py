@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vp3d_cli import registry
+from vp3d_cli import registry, sources
 from vp3d_cli.datasets.cameras import DatasetCamera
 from vp3d_cli.datasets.checking import Finding, check, grave
 from vp3d_cli.datasets.choice import Choice
 from vp3d_cli.datasets.sequence import Sequence
 from vp3d_cli.errors import DataError
-from vp3d_cli.keypoints import _source
 
 __all__ = [
     "Checked",
@@ -196,6 +195,6 @@ def _recognised(path: Path) -> str:
         return found[0]
     formats = "".join(f"\n  {name}: {line}" for name, line in descriptions().items())
     raise DataError(
-        f"{path}: is no known data set{_source.looks_like(path)}. "
+        f"{path}: is no known data set{sources.looks_like(path)}. "
         f"The formats that --format knows:{formats}"
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from vp3d_cli import sources
 from vp3d_cli.errors import DataError
-from vp3d_cli.keypoints import _source
 
 
 class Choice:
@@ -39,7 +39,7 @@ class Choice:
             ("actions", self._actions, self._seen_actions),
         ):
             if missing := sorted((wanted or frozenset()) - seen):
-                there = _source.listed(sorted(seen))
+                there = sources.listed(sorted(seen))
                 raise DataError(f"{what}: expected one of {there}, got {missing[0]!a}")
 
 

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vp3d_cli import registry
+from vp3d_cli import registry, sources
 from vp3d_cli.errors import DataError
-from vp3d_cli.keypoints import _source
 from vp3d_cli.types import Keypoints2D
 
 
@@ -76,6 +75,6 @@ def _recognised(path: Path) -> str:
         raise DataError(f"{path}: could be {' or '.join(found)}; say which with --format")
     formats = "".join(f"\n  {name}: {line}" for name, line in descriptions().items())
     raise DataError(
-        f"{path}: is not a readable file of 2D keypoints{_source.looks_like(path)}. "
+        f"{path}: is not a readable file of 2D keypoints{sources.looks_like(path)}. "
         f"The formats that --format knows:{formats}"
     )

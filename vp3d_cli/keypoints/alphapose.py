@@ -22,8 +22,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vp3d_cli import skeletons
-from vp3d_cli.keypoints import _json, _source
+from vp3d_cli import skeletons, sources
+from vp3d_cli.keypoints import _json
 from vp3d_cli.keypoints._json import Person
 from vp3d_cli.keypoints._rows import About, assemble
 from vp3d_cli.types import Keypoints2D
@@ -36,7 +36,7 @@ _MOST = 3.25
 
 def recognise(path: Path) -> bool:
     """Whether it is a list with a file name as `image_id`, or with `idx` or `box`."""
-    entry = _source.first_entry(path)
+    entry = sources.first_entry(path)
     if not entry or not {"image_id", "keypoints"} <= entry.keys():
         return False
     return bool(entry.keys() & {"box", "idx"}) or (
@@ -50,8 +50,8 @@ def read(path: Path, video: str | None = None) -> Keypoints2D:
     Raises:
         DataError: it is malformed; see the module.
     """
-    with _source.explained(path, "alphapose"):
-        entries = _json.list_of(_source.load_json(path), "the file")
+    with sources.explained(path, "alphapose"):
+        entries = _json.list_of(sources.load_json(path), "the file")
         people = [_person(entry, f"[{i}]") for i, entry in enumerate(entries)]
         _json.require_own_frames(entries, people)
         if len({len(person.points) for person in people}) > 1:
@@ -66,7 +66,7 @@ def read(path: Path, video: str | None = None) -> Keypoints2D:
             _json.rows_of(people, skeleton.num_joints, half_px=True),
             skeleton,
             About(),
-            _source.provenance(
+            sources.provenance(
                 path,
                 "alphapose",
                 frame_numbers="those of the file",

@@ -25,8 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from vp3d_cli import skeletons
-from vp3d_cli.keypoints import _json, _source
+from vp3d_cli import skeletons, sources
+from vp3d_cli.keypoints import _json
 from vp3d_cli.keypoints._json import Person
 from vp3d_cli.keypoints._rows import About, assemble, size_px
 from vp3d_cli.types import Double, Json, Keypoints2D, Skeleton
@@ -40,11 +40,11 @@ _NO_SCORES = "none in the file: 1"
 
 def recognise(path: Path) -> bool:
     """Whether it is a list with numbers as `image_id`, or holds images or annotations."""
-    entry = _source.first_entry(path)
+    entry = sources.first_entry(path)
     if entry is not None:
         ours = {"image_id", "keypoints"} <= entry.keys() and not entry.keys() & {"box", "idx"}
         return not entry or (ours and (type(entry["image_id"]) is int or "bbox" in entry))
-    head = _source.head(path)
+    head = sources.head(path)
     return head.startswith("{") and bool(re.search(r'"(images|annotations)"\s*:\s*\[', head))
 
 
@@ -54,8 +54,8 @@ def read(path: Path, video: str | None = None) -> Keypoints2D:
     Raises:
         DataError: it is malformed; see the module.
     """
-    with _source.explained(path, "coco"):
-        content = _source.load_json(path)
+    with sources.explained(path, "coco"):
+        content = sources.load_json(path)
         skeleton = skeletons.get("coco17")
         about, shift = About(), 0
         if isinstance(content, list):
@@ -70,7 +70,7 @@ def read(path: Path, video: str | None = None) -> Keypoints2D:
             _json.rows_of(people, skeleton.num_joints, half_px=True, shift=shift),
             skeleton,
             about,
-            _source.provenance(
+            sources.provenance(
                 path,
                 "coco",
                 frame_numbers="those of the file minus 1" if shift else "those of the file",

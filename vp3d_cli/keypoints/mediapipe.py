@@ -26,8 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vp3d_cli import npz, skeletons
-from vp3d_cli.keypoints import _source
+from vp3d_cli import npz, skeletons, sources
 from vp3d_cli.keypoints._rows import About, Rows, assemble, fraction, size_px
 from vp3d_cli.types import Keypoints2D
 
@@ -60,7 +59,7 @@ def read(path: Path, video: str | None = None) -> Keypoints2D:
     Raises:
         DataError: it is malformed; see the module.
     """
-    with _source.explained(path, "mediapipe"):
+    with sources.explained(path, "mediapipe"):
         arrays = _read(path)
         width, height = (size_px(side, arrays[side]) for side in ("width", "height"))
         landmarks = _landmarks(arrays["landmarks"])
@@ -82,7 +81,7 @@ def read(path: Path, video: str | None = None) -> Keypoints2D:
             ),
             skeleton,
             About(width, height, _fps(arrays.get("fps")), num_frames),
-            _source.provenance(path, "mediapipe"),
+            sources.provenance(path, "mediapipe"),
         )
 
 
@@ -91,7 +90,7 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
     with npz.opened(path) as archive:
         held = npz.keys(path)
         for key in ("landmarks", "width", "height", *(k for k in _OPTIONAL if k in held)):
-            with _source.named(key):
+            with sources.named(key):
                 arrays[key] = npz.read_array(archive, key, npz.max_bytes(path))
     return arrays
 

@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from vp3d_cli import skeletons
-from vp3d_cli.keypoints import _json, _source
+from vp3d_cli import skeletons, sources
+from vp3d_cli.keypoints import _json
 from vp3d_cli.keypoints._json import Person
 from vp3d_cli.keypoints._rows import About, assemble
 from vp3d_cli.types import Keypoints2D
@@ -74,7 +74,7 @@ def recognise(path: Path) -> bool:
             return any(inner.name.endswith(_ENDING) for inner in path.iterdir())
     except OSError:
         return False
-    head = _source.head(path)
+    head = sources.head(path)
     return head.startswith("{") and bool(re.search(r'"people"\s*:\s*\[', head))
 
 
@@ -88,7 +88,7 @@ def read(path: Path, video: str | None = None) -> Keypoints2D:
     Raises:
         DataError: it is malformed; see the module.
     """
-    with _source.explained(path, "openpose"):
+    with sources.explained(path, "openpose"):
         chosen = _numbered(path, video)
         people = [p for number, file in chosen.items() for p in _frame(file, number)]
         if len({len(person.points) for person in people}) > 1:
@@ -101,7 +101,7 @@ def read(path: Path, video: str | None = None) -> Keypoints2D:
             _json.rows_of(people, skeleton.num_joints, half_px=False, shift=shift),
             skeleton,
             About(num_frames=max(chosen) + 1 + shift if path.is_dir() else None),
-            _source.provenance(
+            sources.provenance(
                 path,
                 "openpose",
                 frame_numbers="those of the names minus 1" if shift else "those of the names",
@@ -131,13 +131,13 @@ def _numbered(path: Path, video: str | None) -> dict[int, Path]:
     if not videos:
         raise ValueError(f"has no *{_ENDING} in it")
     nameless = list(videos) == [""]
-    chosen = "" if nameless else _source.choose(list(videos), video)
+    chosen = "" if nameless else sources.choose(list(videos), video)
     return dict(sorted(videos[chosen].items()))
 
 
 def _frame(file: Path, number: int) -> Iterator[Person]:
     """The people in one file."""
-    content = _json.entry_of(_source.load_json(file, _MAX_FRAME_BYTES), file.name)
+    content = _json.entry_of(sources.load_json(file, _MAX_FRAME_BYTES), file.name)
     people = _json.list_of(content.get("people"), f"{file.name}: people")
     for index, value in enumerate(people):
         entry = _json.entry_of(value, where := f"{file.name}: people[{index}]")

@@ -15,21 +15,18 @@ Pixels. Detectron's, continuous with centres at +0.5: taken as they are.
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vp3d_cli import npz, skeletons
-from vp3d_cli.keypoints import _source
+from vp3d_cli import npz, sources
 from vp3d_cli.keypoints._rows import About, Rows, assemble, size_px
 from vp3d_cli.types import Keypoints2D, Skeleton
+from vp3d_cli.videopose3d_files import dictionary, skeleton_of
 
 DESCRIPTION = "VideoPose3D's dataset: data_2d_custom_*.npz (positions_2d, metadata)"
-
-_SKELETONS = {"coco": "coco17", "h36m": "h36m17"}
 
 
 HOLDS_SEVERAL = True
@@ -50,13 +47,13 @@ def read(path: Path, video: str | None = None) -> Keypoints2D:
     Raises:
         DataError: it is malformed, or `video` does not choose one; see the module.
     """
-    with _source.explained(path, "videopose3d"):
+    with sources.explained(path, "videopose3d"):
         with npz.opened(path) as archive:
-            positions = _dictionary(archive, "positions_2d", path)
-            metadata = _dictionary(archive, "metadata", path)
-        skeleton = _skeleton(metadata)
+            positions = dictionary(archive, "positions_2d", path)
+            metadata = dictionary(archive, "metadata", path)
+        skeleton = skeleton_of(metadata)
         sequences = _sequences(positions)
-        name = _source.choose(list(sequences), video)
+        name = sources.choose(list(sequences), video)
         points = _checked(sequences[name], name, skeleton)
         scores = points[..., 2] if points.shape[-1] == 3 else np.ones(points.shape[:2])
         width, height = _size(metadata, name)
@@ -70,17 +67,8 @@ def read(path: Path, video: str | None = None) -> Keypoints2D:
             ),
             skeleton,
             About(width=width, height=height, num_frames=count),
-            _source.provenance(path, "videopose3d", source={"name": name}),
+            sources.provenance(path, "videopose3d", source={"name": name}),
         )
-
-
-def _dictionary(archive: zipfile.ZipFile, key: str, path: Path) -> dict[Any, Any]:
-    with _source.named(key):
-        array = npz.read_objects(archive, key, path)
-    value = array.item() if array.shape == () else None
-    if not isinstance(value, dict):
-        raise ValueError(f"{key}: expected a dictionary")
-    return value
 
 
 def _sequences(positions: dict[Any, Any]) -> dict[str, Any]:
@@ -107,32 +95,6 @@ def _checked(points: Any, name: str, skeleton: Skeleton) -> NDArray[Any]:
         wanted = f"(F, {skeleton.num_joints}, 2)"
         raise ValueError(f"{where}: expected shape {wanted}, got {points.shape}")
     return points
-
-
-def _skeleton(metadata: dict[Any, Any]) -> Skeleton:
-    """The skeleton of the layout that the metadata name.
-
-    Raises:
-        ValueError: it is none of ours, or left and right are others than in ours.
-    """
-    layout = metadata.get("layout_name")
-    if not isinstance(layout, str) or layout not in _SKELETONS:
-        what = layout[:40] if isinstance(layout, str) else None
-        raise ValueError(f"metadata: layout_name: expected coco or h36m, got {what!a}")
-    skeleton = skeletons.get(_SKELETONS[layout])
-    joints = metadata.get("num_joints", skeleton.num_joints)
-    if not isinstance(joints, int | np.integer) or joints != skeleton.num_joints:
-        raise ValueError(f"metadata: num_joints: expected {skeleton.num_joints} for {layout}")
-    if "keypoints_symmetry" in metadata:
-        order = np.arange(skeleton.num_joints)
-        try:
-            left, right = (np.array([int(i) for i in s]) for s in metadata["keypoints_symmetry"])
-            order[left], order[right] = right, left
-        except (IndexError, TypeError, ValueError) as error:
-            raise ValueError("metadata: keypoints_symmetry: expected two lists") from error
-        if order.tolist() != list(skeleton.flip_order):
-            raise ValueError(f"metadata: keypoints_symmetry: is not that of {layout}")
-    return skeleton
 
 
 def _size(metadata: dict[Any, Any], name: str) -> tuple[int | None, int | None]:

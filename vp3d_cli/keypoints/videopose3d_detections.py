@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vp3d_cli import npz, skeletons
-from vp3d_cli.keypoints import _source
+from vp3d_cli import npz, skeletons, sources
 from vp3d_cli.keypoints._rows import About, Rows, assemble, size_px
 from vp3d_cli.types import Keypoints2D
 
@@ -39,11 +38,11 @@ def read(path: Path, video: str | None = None) -> Keypoints2D:
     Raises:
         DataError: it is malformed; see the module.
     """
-    with _source.explained(path, "videopose3d-detections"):
+    with sources.explained(path, "videopose3d-detections"):
         columns = {}
         with npz.opened(path) as archive:
             for key in ("boxes", "keypoints", "metadata"):
-                with _source.named(key):
+                with sources.named(key):
                     columns[key] = npz.read_objects(archive, key, path)
         metadata = columns["metadata"].item() if columns["metadata"].shape == () else None
         if not isinstance(metadata, dict):
@@ -68,7 +67,7 @@ def read(path: Path, video: str | None = None) -> Keypoints2D:
                 height=size_px("metadata: h", metadata.get("h")),
                 num_frames=len(boxes),
             ),
-            _source.provenance(
+            sources.provenance(
                 path,
                 "videopose3d-detections",
                 source={"name": path.name.removesuffix(".npz")},

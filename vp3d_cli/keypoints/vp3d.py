@@ -28,9 +28,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vp3d_cli import npz, skeletons
+from vp3d_cli import npz, skeletons, sources
 from vp3d_cli.errors import Vp3dError
-from vp3d_cli.keypoints import _source
 from vp3d_cli.keypoints._rows import About, Rows, assemble, check_shapes, fraction, size_px
 from vp3d_cli.types import Bool, Json, Keypoints2D, Skeleton, require_shape
 
@@ -58,7 +57,7 @@ def read(path: Path, video: str | None = None) -> Keypoints2D:
     Raises:
         DataError: it is malformed; see the module.
     """
-    with _source.explained(path, "vp3d"):
+    with sources.explained(path, "vp3d"):
         with npz.opened(path) as archive:
             arrays = _read(path, archive, npz.keys(path))
             meta = _meta(arrays)
@@ -71,7 +70,7 @@ def read(path: Path, video: str | None = None) -> Keypoints2D:
             # What a container promises, not what was counted.
             longest = max(about.num_frames, int(rows.frames.max(initial=-1)) + 1)
             about = replace(about, num_frames=longest)
-        told = _source.provenance(path, "vp3d", **_told(meta))
+        told = sources.provenance(path, "vp3d", **_told(meta))
         return _timed(assemble(rows, skeleton, about, told), arrays)
 
 
@@ -135,13 +134,13 @@ def _read(path: Path, archive: zipfile.ZipFile, held: frozenset[str]) -> Arrays:
         ValueError: one is missing or damaged, or the schema is another's.
     """
     if missing := [key for key in _NEEDED if key not in held]:
-        has = _source.listed(sorted(held))
+        has = sources.listed(sorted(held))
         raise ValueError(f"{', '.join(missing)} missing; the file has {has}")
     arrays: Arrays = {}
     for key in ("schema", "meta", *_NEEDED, *_OPTIONAL):
         if key in held:
             most = _MAX_TEXT_BYTES if key in ("schema", "meta") else npz.max_bytes(path)
-            with _source.named(key):
+            with sources.named(key):
                 arrays[key] = npz.read_array(archive, key, most)
     schema = str(arrays.get("schema", SCHEMA))
     if schema.startswith("vp3d.") and schema not in (SCHEMA, _POSE_FILE):
@@ -157,7 +156,7 @@ def _meta(arrays: Arrays) -> Json | None:
 
     if "meta" not in arrays:
         return None
-    with _source.named("meta"):
+    with sources.named("meta"):
         try:
             meta = json.loads(str(arrays["meta"]), parse_constant=refuse)
             json.dumps(meta, allow_nan=False)  # 1e999 parses as infinity

@@ -88,15 +88,15 @@ def synthesize(
     """Draw `size` sequences of `length` frames; `causal` as the lifter is."""
     fps = rng.uniform(*options.fps, size)
     body = sample_motion(mocap, fps, length, options, rng)
-    body = _vary_directions(body, options, rng)
-    body = _change_bones(body, rng)
-    body = _tilt(body, options.tilt, rng)
-    camera = _see(body, options, rng)  # (B, T, 22, 3) camera axes
-    points = _mark_coco(camera, rng)
+    body = vary_directions(body, options, rng)
+    body = change_bones(body, rng)
+    body = tilted(body, options.tilt, rng)
+    camera = look(body, options, rng)  # (B, T, 22, 3) camera axes
+    points = mark_coco(camera, rng)
     directions: Real = points[..., :2] / points[..., 2:]
     # The lifter divides by the focal length it is told, not by the true one.
     directions = directions * np.exp(rng.normal(0, options.focal_sigma, (size, 1, 1, 1)))
-    spoiled, scores = spoil(directions, _face_turned(camera), options.noise, rng)
+    spoiled, scores = spoil(directions, face_turned(camera), options.noise, rng)
     half_window = np.round(fps * HALF_WINDOW_S).astype(np.int32)
     view = person(spoiled, scores, _COCO, half_window, causal=causal)
     joints = camera[..., :17, :]
@@ -150,7 +150,7 @@ def _torso_axes(body: Real) -> Real:
     return np.stack([np.cross(up, front), front, up], -2)
 
 
-def _vary_directions(body: Real, options: Synthesis, rng: np.random.Generator) -> Real:
+def vary_directions(body: Real, options: Synthesis, rng: np.random.Generator) -> Real:
     """Limbs of other sequences, a leaning trunk, bent limbs; lengths stay; (B, T, 22, 3).
 
     Directions are compared and changed in the axes of the torso.
@@ -185,7 +185,7 @@ def _vary_directions(body: Real, options: Synthesis, rng: np.random.Generator) -
     return out
 
 
-def _change_bones(body: Real, rng: np.random.Generator) -> Real:
+def change_bones(body: Real, rng: np.random.Generator) -> Real:
     """The same directions on a skeleton of random proportions; (B, T, 22, 3)."""
     size = len(body)
     stature = np.clip(rng.normal(1, 0.07, size), 0.72, 1.2)
@@ -230,7 +230,7 @@ def _axis_rotations(axis: Real, angle: Real) -> Real:
     return np.asarray(np.eye(3) + s * cross + (1 - c) * cross @ cross, np.float32)
 
 
-def _tilt(body: Real, chance: float, rng: np.random.Generator) -> Real:
+def tilted(body: Real, chance: float, rng: np.random.Generator) -> Real:
     """Turn some bodies about a horizontal axis through the hip, up to lying."""
     size = len(body)
     heading = rng.uniform(0, 2 * np.pi, size)
@@ -241,7 +241,7 @@ def _tilt(body: Real, chance: float, rng: np.random.Generator) -> Real:
     return np.asarray(root + rotate(turn, body - root))
 
 
-def _see(body: Real, options: Synthesis, rng: np.random.Generator) -> Real:
+def look(body: Real, options: Synthesis, rng: np.random.Generator) -> Real:
     """Place one camera before each person: (B, T, 22, 3) camera axes, metres.
 
     The camera stands at a random height and distance anywhere around the person, is aimed near
@@ -280,7 +280,7 @@ def _see(body: Real, options: Synthesis, rng: np.random.Generator) -> Real:
     return np.asarray(seen)
 
 
-def _mark_coco(camera: Real, rng: np.random.Generator) -> Real:
+def mark_coco(camera: Real, rng: np.random.Generator) -> Real:
     """Where a COCO annotator would put the 17 keypoints, in camera axes; (B, T, 17, 3)."""
     size = len(camera)
 
@@ -300,7 +300,7 @@ def _mark_coco(camera: Real, rng: np.random.Generator) -> Real:
     return np.concatenate([face, shoulders, limbs, hips, legs], -2)
 
 
-def _face_turned(camera: Real) -> Real:
+def face_turned(camera: Real) -> Real:
     """How far the face looks at the camera, (B, T) from -1 (away) to 1 (towards)."""
     nose, ears = camera[..., 17, :], (camera[..., 20, :] + camera[..., 21, :]) / 2
     return np.asarray((_unit(nose - ears) * _unit(-nose)).sum(-1))

@@ -82,13 +82,13 @@ def _draw(
 ) -> tuple[Real, Real, Real]:
     """Joints (B, T, 17, 3) camera metres; COCO keypoints (B, T, 17, 2) as x/z, y/z; scores."""
     body = draw.sample_motion(mocap, fps, length, options, rng)
-    body = draw._vary_directions(body, options, rng)
-    body = draw._change_bones(body, rng)
-    body = draw._tilt(body, options.tilt, rng)
-    seen = draw._see(body, options, rng)
-    points = draw._mark_coco(seen, rng)
+    body = draw.vary_directions(body, options, rng)
+    body = draw.change_bones(body, rng)
+    body = draw.tilted(body, options.tilt, rng)
+    seen = draw.look(body, options, rng)
+    points = draw.mark_coco(seen, rng)
     rays: Real = points[..., :2] / points[..., 2:]
-    spoilt, scores = spoil(rays, draw._face_turned(seen), options.noise, rng)
+    spoilt, scores = spoil(rays, draw.face_turned(seen), options.noise, rng)
     return seen[..., :17, :], spoilt, scores
 
 

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from vp3d_cli import sources
 from vp3d_cli.datasets.cameras import DatasetCamera
 from vp3d_cli.errors import DataError
-from vp3d_cli.keypoints import _source
 from vp3d_cli.types import Double, Json
 
 _MAX_JSON_BYTES = 16 << 20
@@ -39,7 +39,7 @@ def read(path: Path) -> dict[str, tuple[DatasetCamera, ...]]:
         DataError: it is malformed.
     """
     try:
-        content = _source.load_json(path, _MAX_JSON_BYTES)
+        content = sources.load_json(path, _MAX_JSON_BYTES)
         if not isinstance(content, dict) or not all(isinstance(c, list) for c in content.values()):
             raise ValueError("expected an object of lists of cameras, by subject")
         return {
@@ -60,7 +60,7 @@ def _camera(where: str, entry: Any, index: int) -> DatasetCamera:
             f"{where}: expected some of {', '.join(sorted(_KEYS))}, got {unknown[0]!a}"
         )
     placed = "rotation" in entry or "position" in entry
-    with _source.named(where):
+    with sources.named(where):
         camera = DatasetCamera(
             str(entry.get("name", index)),
             _size(entry, "width"),

@@ -11,18 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vp3d_cli import npz
+from vp3d_cli import npz, sources
 from vp3d_cli.datasets.cameras import DatasetCamera
 from vp3d_cli.datasets.choice import Choice
 from vp3d_cli.datasets.formats import _camera_file
 from vp3d_cli.datasets.sequence import Sequence
 from vp3d_cli.errors import DataError, SkeletonMismatchError
-from vp3d_cli.keypoints import _source
-from vp3d_cli.skeletons import get
 from vp3d_cli.types import Float, Skeleton
+from vp3d_cli.videopose3d_files import dictionary, skeleton_of
 
 # Names of layouts in `metadata`.
-_SKELETONS = {"coco": "coco17", "h36m": "h36m17", "humaneva15": "humaneva15"}
 
 _OURS = ("positions_3d", "positions_2d", "cameras")
 
@@ -90,7 +88,7 @@ def _open(paths: tuple[Path, ...], rules: Rules) -> _Files:
         keys = ["cameras"] if path.suffix.lower() == ".json" else sorted(held)
         known = [key for key in keys if key in _OURS]
         if len(known) != 1:
-            has = _source.listed(keys)
+            has = sources.listed(keys)
             raise DataError(f"{path}: expected positions_3d or positions_2d, got {has}")
         key = known[0]
         if key in by_key:
@@ -102,10 +100,10 @@ def _open(paths: tuple[Path, ...], rules: Rules) -> _Files:
     placed: dict[str, Placed] = {}
     for key, path in by_key.items():
         if key != "cameras":
-            with _source.explained(path, rules.format), npz.opened(path) as archive:
+            with sources.explained(path, rules.format), npz.opened(path) as archive:
                 placed[key] = _placed(archive, key, path, rules)
                 if key == "positions_2d":
-                    skeleton_in = _layout(_dictionary(archive, "metadata", path))
+                    skeleton_in = skeleton_of(dictionary(archive, "metadata", path))
     return _Files(
         rules,
         joints,
@@ -118,19 +116,10 @@ def _open(paths: tuple[Path, ...], rules: Rules) -> _Files:
     )
 
 
-def _dictionary(archive: zipfile.ZipFile, key: str, path: Path) -> dict[Any, Any]:
-    with _source.named(key):
-        array = npz.read_objects(archive, key, path)
-    value = array.item() if array.shape == () else None
-    if not isinstance(value, dict):
-        raise ValueError(f"{key}: expected a dictionary")
-    return value
-
-
 def _placed(archive: zipfile.ZipFile, key: str, path: Path, rules: Rules) -> Placed:
     """The content of a file by subject and action, renamed."""
     found: Placed = {}
-    for subject, actions in _dictionary(archive, key, path).items():
+    for subject, actions in dictionary(archive, key, path).items():
         if not isinstance(subject, str) or not isinstance(actions, dict):
             raise ValueError(f"{key}: expected dictionaries by subject")
         for action, value in actions.items():
@@ -144,33 +133,6 @@ def _placed(archive: zipfile.ZipFile, key: str, path: Path, rules: Rules) -> Pla
                 raise ValueError(f"{where}: is the same action as another, {name[:40]!a}")
             found[subject, name] = (where, value)
     return found
-
-
-def _layout(metadata: dict[Any, Any]) -> Skeleton:
-    """The skeleton of the 2D.
-
-    Raises:
-        ValueError: it is none of ours, or left and right are others than in ours.
-    """
-    layout = metadata.get("layout_name")
-    if not isinstance(layout, str) or layout not in _SKELETONS:
-        what = ascii(layout)[:40]
-        raise ValueError(f"metadata: layout_name: expected {', '.join(_SKELETONS)}, got {what}")
-    skeleton = get(_SKELETONS[layout])
-    count = metadata.get("num_joints", skeleton.num_joints)
-    if not isinstance(count, int | np.integer) or count != skeleton.num_joints:
-        what = f"expected {skeleton.num_joints} for {layout}, got {ascii(count)[:40]}"
-        raise ValueError(f"metadata: num_joints: {what}")
-    if "keypoints_symmetry" in metadata:
-        order = np.arange(skeleton.num_joints)
-        try:
-            left, right = (np.array([int(i) for i in s]) for s in metadata["keypoints_symmetry"])
-            order[left], order[right] = right, left
-        except (IndexError, TypeError, ValueError) as error:
-            raise ValueError("metadata: keypoints_symmetry: expected two lists") from error
-        if order.tolist() != list(skeleton.flip_order):
-            raise ValueError(f"metadata: keypoints_symmetry: is not that of {layout}")
-    return skeleton
 
 
 def _views(files: _Files, subject: str, action: str) -> Iterator[Sequence]:
@@ -221,7 +183,7 @@ def _cameras(files: _Files, subject: str, views: int | None) -> tuple[DatasetCam
         )
     found = files.cameras.get(subject, files.cameras.get(subject.rpartition("/")[2]))
     if not found:
-        there = _source.listed(sorted(files.cameras))
+        there = sources.listed(sorted(files.cameras))
         raise DataError(
             f"{files.cameras_path}: expected cameras of {subject!a}, got those of {there}"
         )

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
+from vp3d_cli import sources
 from vp3d_cli.datasets.choice import Choice
 from vp3d_cli.datasets.formats import _bvh_motion
 from vp3d_cli.datasets.sequence import Sequence
-from vp3d_cli.keypoints import _source
 from vp3d_cli.skeletons import get
 from vp3d_cli.types import Double
 
@@ -51,7 +51,7 @@ _NAMES = {
 
 def recognise(path: Path) -> bool:
     """Whether it begins as BVH files do."""
-    return _source.head(path).startswith("HIERARCHY")
+    return sources.head(path).startswith("HIERARCHY")
 
 
 def read(paths: tuple[Path, ...], choice: Choice) -> Iterator[Sequence]:
@@ -64,7 +64,7 @@ def read(paths: tuple[Path, ...], choice: Choice) -> Iterator[Sequence]:
         subject, action = path.resolve().parent.name, path.stem
         if not choice.takes(subject, action):
             continue
-        with _source.explained(path, "bvh"):
+        with sources.explained(path, "bvh"):
             if path.stat().st_size > _MAX_BYTES:
                 raise ValueError(f"expected {_MAX_BYTES >> 20} MiB at most; split it")
             motion = _bvh_motion.parse(path.read_text(encoding="utf-8-sig"))
@@ -89,7 +89,7 @@ def _joints(motion: _bvh_motion.Motion) -> Double:
     there = {_plain(joint.name): i for i, joint in reversed(list(enumerate(motion.joints)))}
     found = [_found(there, name) for name in _SKELETON.joints]
     if missing := [n for n, i in zip(_SKELETON.joints, found, strict=True) if i is None]:
-        names = _source.listed([joint.name for joint in motion.joints])
+        names = sources.listed([joint.name for joint in motion.joints])
         raise ValueError(f"HIERARCHY: expected a joint that is the {missing[0]}, got {names}")
     where = _bvh_motion.positions(motion)[:, [index for index in found if index is not None]]
     bones = [

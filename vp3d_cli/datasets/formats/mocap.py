@@ -19,11 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vp3d_cli import npz
+from vp3d_cli import npz, sources
 from vp3d_cli.datasets.choice import Choice
 from vp3d_cli.datasets.sequence import Sequence
 from vp3d_cli.errors import DataError
-from vp3d_cli.keypoints import _source
 from vp3d_cli.skeletons import get
 from vp3d_cli.types import Float
 
@@ -58,7 +57,7 @@ def read(paths: tuple[Path, ...], choice: Choice) -> Iterator[Sequence]:
 def _read_file(
     path: Path, subjects: dict[tuple[str, str], str], choice: Choice
 ) -> Iterator[Sequence]:
-    with _source.explained(path, "mocap"):
+    with sources.explained(path, "mocap"):
         arrays = _arrays(path)
     starts, fps = arrays["clip_start"].tolist(), float(arrays["fps"])
     for clip, name in enumerate(map(str, arrays["clip_name"])):
@@ -88,7 +87,7 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {}
     with npz.opened(path) as archive:
         for key, kinds in _KINDS.items():
-            with _source.named(key):
+            with sources.named(key):
                 arrays[key] = npz.read_array(archive, key, npz.max_bytes(path))
             if arrays[key].dtype.kind not in kinds:
                 what = "text" if kinds == "U" else "numbers"

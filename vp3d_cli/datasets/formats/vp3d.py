@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vp3d_cli import npz
+from vp3d_cli import npz, sources
 from vp3d_cli.datasets.cameras import DatasetCamera
 from vp3d_cli.datasets.choice import Choice
 from vp3d_cli.datasets.formats import _vp3d_writer
@@ -43,7 +43,6 @@ from vp3d_cli.datasets.formats._camera_file import require_plausible
 from vp3d_cli.datasets.formats.mocap import require_spans
 from vp3d_cli.datasets.sequence import SPACES, Sequence
 from vp3d_cli.errors import Vp3dError
-from vp3d_cli.keypoints import _source
 from vp3d_cli.skeletons import get
 from vp3d_cli.types import Float, Skeleton
 
@@ -110,13 +109,13 @@ def read(paths: tuple[Path, ...], choice: Choice) -> Iterator[Sequence]:
         DataError: a file is malformed; see the module.
     """
     for path in paths:
-        with _source.explained(path, "vp3d"):
+        with sources.explained(path, "vp3d"):
             content = _content(path)
             who = zip(content.arrays["subject"], content.arrays["action"], strict=True)
             wanted = [s for s, names in enumerate(who) if choice.takes(*map(str, names))]
             views = [(s, camera) for s in wanted for camera in _seen_by(content, s)]
         for s, camera in views:
-            with _source.explained(path, "vp3d"):
+            with sources.explained(path, "vp3d"):
                 sequence = _sequence(content, s, camera)
             yield sequence
 
@@ -143,15 +142,15 @@ def _arrays(path: Path, archive: zipfile.ZipFile) -> Arrays:
     needed = [*_NEEDED, *(_NEEDED_OF_CAMERAS if any(k.startswith("camera_") for k in held) else ())]
     needed += ["space"] if "joints_3d" in held else []
     if missing := [key for key in needed if key not in held]:
-        raise ValueError(f"{', '.join(missing)}: missing; got {_source.listed(sorted(held))}")
+        raise ValueError(f"{', '.join(missing)}: missing; got {sources.listed(sorted(held))}")
     if held.isdisjoint(("joints_3d", "keypoints_2d")):
-        raise ValueError(f"joints_3d or keypoints_2d: missing; got {_source.listed(sorted(held))}")
+        raise ValueError(f"joints_3d or keypoints_2d: missing; got {sources.listed(sorted(held))}")
     arrays: Arrays = {}
     sizes: dict[str, int] = {}
     for key, (kinds, letters, one_for_all) in _LAYOUT.items():
         if key not in held:
             continue
-        with _source.named(key):
+        with sources.named(key):
             array = npz.read_array(archive, key, npz.max_bytes(path))
             if array.dtype.kind not in kinds:
                 raise ValueError(f"expected {_KINDS[kinds]}, got {array.dtype}")
@@ -221,7 +220,7 @@ def _camera(arrays: Arrays, c: int) -> DatasetCamera:
     placed = not (np.isnan(rotation).all() and np.isnan(position).all())
     width, height = (int(side) for side in arrays["camera_size"][c])
     name = str(arrays["camera_name"][c])
-    with _source.named(f"camera {name[:40]!a}"):
+    with sources.named(f"camera {name[:40]!a}"):
         if not (0 < width < 1 << 16 and 0 < height < 1 << 16):
             raise ValueError(f"camera_size: expected pixels, got {width} x {height}")
         lens = [row("camera_radial", np.zeros(3)), row("camera_tangential", np.zeros(2))]
@@ -254,7 +253,7 @@ def _sequence(content: _Content, s: int, camera: DatasetCamera | None) -> Sequen
         _span(arrays, key, rows) for key in ("joints_3d", "keypoints_2d", "scores_2d")
     )
     subject, action = str(arrays["subject"][s]), str(arrays["action"][s])
-    with _source.named(f"sequence {s} ({subject} {action})"):
+    with sources.named(f"sequence {s} ({subject} {action})"):
         space = "camera" if joints is None else str(arrays["space"][s])
         if space == "world" and joints is not None and camera is not None:
             joints, space = np.asarray(camera.to_camera(joints), np.float32), "camera"

@@ -1,4 +1,4 @@
-"""What every format needs around its parsing: beginnings, JSON, errors, provenance."""
+"""What readers of others' files need around their parsing: beginnings, JSON, errors, origin."""
 
 from __future__ import annotations
 
