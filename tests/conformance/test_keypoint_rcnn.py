@@ -103,6 +103,27 @@ def test_frames_together_equal_frames_alone(detector: Any, frames: dict[str, Ima
         _close(people, detector.detect(frame), 2e-2)
 
 
+def test_a_batch_too_large_for_the_gpu_is_halved(
+    detector: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    fits = 2
+
+    def look(images: list[Image], shape: tuple[int, int]) -> list[Detections]:
+        looks.append(len(images))
+        if len(images) > fits:
+            raise torch.cuda.OutOfMemoryError("full")
+        return [Detections.empty(17) for _ in images]
+
+    monkeypatch.setattr(detector, "_look", look)
+    frames = [Frame(i, i / 30, np.zeros((20, 20, 3), np.uint8)) for i in range(8)]
+    assert len(detector.detect_batch(frames)) == 8
+    assert looks == [8, 4, 2, 2, 4, 2, 2]
+    fits = 0
+    with pytest.raises(BackendUnavailableError, match="smaller --detect-size"):
+        detector.detect_batch(frames)
+
+
 def test_the_best_people_are_the_same_as_among_all(
     detector: Any, frames: dict[str, Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:

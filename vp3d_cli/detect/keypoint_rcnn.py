@@ -107,10 +107,26 @@ class KeypointRCNN:
         return self.detect_batch([frame])[0]
 
     def detect_batch(self, frames: Sequence[Frame]) -> list[Detections]:
-        """Find the people in frames of one size, all in one pass."""
+        """Find the people in frames of one size, in one pass where memory allows.
+
+        Raises:
+            BackendUnavailableError: the GPU's memory does not hold one frame.
+        """
+        import torch
+
         height, width = frames[0].image.shape[:2]
         shape = input_size(height, width, self._short_side)
-        return self._look([frame.image for frame in frames], shape)
+        try:
+            return self._look([frame.image for frame in frames], shape)
+        except torch.cuda.OutOfMemoryError as error:
+            if len(frames) == 1:
+                raise BackendUnavailableError(
+                    f"the memory of {self._device} does not hold one frame at {shape[1]} x "
+                    f"{shape[0]} px; use a smaller --detect-size, --half, or --device cpu"
+                ) from error
+        torch.cuda.empty_cache()
+        half = len(frames) // 2
+        return self.detect_batch(frames[:half]) + self.detect_batch(frames[half:])
 
     def detect_part(self, frame: Frame, region: Region, scale: float) -> Detections:
         """Find the people in a part of a frame, in pixels of the frame: best box first."""
