@@ -161,6 +161,7 @@ GARBAGE = {
     "an empty object": b"{}",
     "a list of lists": b"[[1]]",
     "a long number": b"[" + b"9" * 10_000 + b"]",
+    "another list": b'[{"id": 1, "label": "cat"}]',
     "people": b'{"people": [7]}',
     "images": b'{"images": [], "annotations": 7}',
     "entries": b'[{"image_id": 1, "keypoints": 7}]',

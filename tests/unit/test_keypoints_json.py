@@ -447,6 +447,21 @@ def test_a_large_openpose_file_is_refused_unread(tmp_path: Path) -> None:
         keypoints.read(folder)
 
 
+@pytest.mark.parametrize(("third", "score"), [(1, 0.5), (2, 1), (0.25, 0.25)])
+def test_annotations_hold_flags_or_scores(third: float, score: float, tmp_path: Path) -> None:
+    content = _annotations(["0.jpg", "1.jpg"])
+    content["annotations"][0]["keypoints"] = _flat(third)
+    assert (_read(tmp_path, content).people.scores == score).all()
+
+
+def test_half_a_size_is_none(tmp_path: Path) -> None:
+    content = _annotations(["0.jpg", "1.jpg"])
+    for side, image in zip(("width", "height"), content["images"], strict=True):
+        del image[side]
+    assert (read := _read(tmp_path, content)).width is None
+    assert read.height is None
+
+
 def test_no_images_at_all(tmp_path: Path) -> None:
     read = _read(tmp_path, {"images": [], "annotations": []})
     assert (len(read.people), read.num_frames) == (0, 0)
