@@ -206,6 +206,11 @@ TAMPERINGS = {
     "clock": (_set(times_s=np.zeros(8)), r"times_s: expected shape \(9,\)"),
     "endless clock": (_set(times_s=np.full(9, np.inf)), "times_s: expected finite"),
     "backwards": (_set(frames_read=np.arange(9)[::-1]), "frames_read: expected ascending"),
+    "negative clock": (_set(frames_read=np.arange(9) - 1), "frames_read: expected indices from 0"),
+    "clock of fractions": (_set(frames_read=np.arange(9.0)), "frames_read: expected"),
+    "a clock alone": (_set(frames_read=None), "expected both or neither"),
+    "a list": (_set(meta=np.array("[]")), "expected a JSON object"),
+    "count of true": (_meta("video", "num_frames", value=True), "num_frames: expected a count"),
     "unread": (_set(frames_read=np.arange(9) + 1), "expected some of frames_read"),
     "huge": (_set(scores_2d=np.full((6, 17), 1e300)), "scores_2d: .* infinity"),
     "huge claim": (_set(frame=np.zeros(20_000_000, np.int64)), "more than a file this small"),
@@ -224,6 +229,20 @@ def test_tampering_is_refused(case: str, path: Path) -> None:
     with pytest.raises(DataError, match=message) as caught:
         keypoints.read(path)
     assert str(path) in str(caught.value)
+
+
+def test_other_peoples_schemas_say_nothing(path: Path) -> None:
+    keypoints.write(_keypoints(), path)
+    _change(path, _set(schema=np.array("mine/7")))
+    assert len(keypoints.read(path).frames) == 6
+
+
+def test_nobody_in_any_frame_that_was_looked_at(path: Path) -> None:
+    none = np.zeros(0, np.int32)
+    keypoints.write(_keypoints(rows=0, frames_read=none, times_s=none.astype(float)), path)
+    read = keypoints.read(path)
+    assert read.frames_read is not None
+    assert len(read.frames_read) == 0
 
 
 @pytest.mark.parametrize("place", ["scores_2d", "box_scores"])

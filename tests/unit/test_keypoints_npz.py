@@ -111,6 +111,11 @@ def test_arrays_of_arrays(tmp_path: Path) -> None:
     [
         ({"a": {"custom": [_points()[:, :16]]}}, {}, r"expected shape \(F, 17, 2\), got \(4, 16"),
         ({"a": {"custom": [_points()[0]]}}, {}, r"'a': expected shape"),
+        ({"a": {"custom": [_points()[None]]}}, {}, r"'a': expected shape"),
+        ({"a": {"custom": [_points()[..., :1]]}}, {}, r"'a': expected shape"),
+        ({"a": {"custom": [np.zeros((4, 17, 4))]}}, {}, r"'a': expected shape"),
+        ({"a": {7: [_points()]}}, {}, "'a': expected"),
+        ({"a": {"custom": [_points()] * 2}}, {}, "choose one of 'a/custom/0', 'a/custom/1'"),
         ({"a": {"custom": [_points().astype(str)]}}, {}, "'a': expected an array of numbers"),
         ({"a": {"custom": [_points().tolist()]}}, {}, "'a': expected an array of numbers"),
         ({"a": {"custom": [np.full((4, 17, 2), np.inf)]}}, {}, "infinity"),
@@ -306,6 +311,11 @@ def test_columns_of_landmarks(columns: int, tmp_path: Path) -> None:
     assert (read.people.scores == (0.25 if columns > 3 else 1)).all()
 
 
+def test_nobody_in_pixels(tmp_path: Path) -> None:
+    path = _landmarks(tmp_path, landmarks=np.full((2, 33, 2), np.nan), normalised=False)
+    assert len(keypoints.read(path).people) == 0
+
+
 @pytest.mark.parametrize("spelling", ["normalised", "normalized"])
 def test_landmarks_in_pixels(spelling: str, tmp_path: Path) -> None:
     landmarks = np.full((2, 33, 2), 40.0)
@@ -335,6 +345,8 @@ def test_landmarks_beyond_the_frame(tmp_path: Path) -> None:
         ({"landmarks": np.full((2, 33, 2), 40.0)}, "40 is no share .* normalised=False"),
         ({"normalised": False}, "all are within one pixel; save normalised=True"),
         ({"normalised": 1}, "normalised: expected one bool"),
+        ({"normalised": np.array([True])}, "normalised: expected one bool"),
+        ({"fps": True}, "fps: expected a frame rate"),
         ({"fps": "fast"}, "fps: expected a fraction"),
         ({"fps": 0.0}, "fps: expected a frame rate"),
         ({"fps": np.nan}, "fps: expected a frame rate"),
