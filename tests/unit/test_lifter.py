@@ -97,7 +97,7 @@ def test_person_normalisation_turns_predictions_back_to_camera_axes() -> None:
     track, lifter, video = _moving(30), seeded_lifter(PERSON), make_video()
     (joints,) = lifter.lift([track], video, CAMERA)
     assert np.abs(joints.joints[:, 0]).max() == 0
-    _, rotations = lifter._prepare(track, video, CAMERA)
+    rotations = lifter._prepare(track, video, CAMERA).rotations
     hips = track.keypoints[:, [11, 12]].mean((0, 1)) - [video.width / 2, video.height / 2]
     aim = np.array([*hips / CAMERA.focal_px, 1])
     # The virtual camera's z axis, in camera axes, points at the hips.
@@ -130,6 +130,26 @@ def test_a_trajectory_head_gives_the_root_in_the_camera_frame() -> None:
     assert np.all(lifted.joints[:, 0] == 0)
     (without,) = seeded_lifter(SCREEN).lift([track], video, CAMERA)
     assert np.isnan(without.root).all()
+
+
+def test_depth_is_in_proportion_to_the_focal_length_and_to_smallness() -> None:
+    """A head that answers (1, 0, 0.4) body sizes; x cancels between the picture and its mirror."""
+    pose, head = TemporalModel(PERSON, 17, 17), TemporalModel(PERSON, 17, 1)
+    torch.nn.init.zeros_(head.shrink.weight)
+    head.shrink.bias.data = torch.tensor([1.0, 0.0, 0.4])
+    lifter = Lifter(Checkpoint(PERSON, pose.state_dict(), head.state_dict()), "x", "00")
+    video, track = make_video(), _moving(20)
+    middle = np.array([video.width / 2, video.height / 2], np.float32)
+    small = dataclasses.replace(track, keypoints=middle + (track.keypoints - middle) / 8)
+    smaller = dataclasses.replace(track, keypoints=middle + (track.keypoints - middle) / 16)
+    (near,), (far,) = lifter.lift([small], video, CAMERA), lifter.lift([smaller], video, CAMERA)
+    np.testing.assert_allclose(far.root[:, 2], 2 * near.root[:, 2], rtol=0.02)
+    (long,) = lifter.lift([small], video, Camera(2 * CAMERA.focal_px, "given"))
+    np.testing.assert_allclose(long.root[:, 2], 2 * near.root[:, 2], rtol=0.02)
+    # Seen where the person's hips are.
+    seen = near.root[:, :2] / near.root[:, 2:] * CAMERA.focal_px + middle
+    hips = small.keypoints[:, [11, 12]].mean(1)
+    np.testing.assert_allclose(seen, hips, atol=2)
 
 
 def test_nobody_is_lifted_to_nobody() -> None:

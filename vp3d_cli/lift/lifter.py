@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable, Iterator, Sequence
 
@@ -15,6 +16,7 @@ from vp3d_cli.geometry import flip_centred, rotate
 from vp3d_cli.lift import normalise
 from vp3d_cli.lift.checkpoint import Checkpoint, build_models
 from vp3d_cli.lift.model import TemporalModel
+from vp3d_cli.lift.normalise import PersonView
 from vp3d_cli.types import Bool, Camera, Float, Json, Skeleton, Track2D, Track3D, VideoInfo
 
 _log = logging.getLogger(__name__)
@@ -92,7 +94,7 @@ class Lifter:
         """
         self._check_rate(float(video.fps))
         prepared = [self._prepare(track, video, camera) for track in tracks]
-        inputs = [keypoints for keypoints, _ in prepared]
+        inputs = [view.inputs for view in prepared]
         poses = self.predict(inputs, progress, flip=flip)
         if self._trajectory is None:
             roots = [np.full((len(track), 1, 3), np.nan, np.float32) for track in tracks]
@@ -100,8 +102,8 @@ class Lifter:
             roots = self._whole(self._trajectory, (0,), inputs, flip=flip)
         root = self.skeleton_out.index(self.skeleton_out.root or self.skeleton_out.joints[0])
         lifted = []
-        for track, (_, rotations), pose, path in zip(tracks, prepared, poses, roots, strict=True):
-            back = np.swapaxes(rotations, -1, -2)
+        for track, view, pose, path in zip(tracks, prepared, poses, roots, strict=True):
+            back = np.swapaxes(view.rotations, -1, -2)
             joints = rotate(back, pose)
             if zero_root:
                 joints -= joints[:, root : root + 1].copy()
@@ -112,7 +114,7 @@ class Lifter:
                     joints=joints,
                     confidence=confidence(track, self.skeleton_out),
                     skeleton=self.skeleton_out,
-                    root=rotate(back, path)[:, 0],
+                    root=rotate(back, path / view.sizes[:, None, None])[:, 0],
                 )
             )
         return tuple(lifted)
@@ -129,8 +131,8 @@ class Lifter:
                 self.name,
             )
 
-    def _prepare(self, track: Track2D, video: VideoInfo, camera: Camera) -> tuple[Float, Float]:
-        """Network inputs (T, J, F) and rotations (T, 3, 3) from camera axes to theirs."""
+    def _prepare(self, track: Track2D, video: VideoInfo, camera: Camera) -> PersonView:
+        """What the network takes in, (T, J, F), and how to turn what it predicts back."""
         if track.skeleton != self.skeleton_in:
             raise SkeletonMismatchError(
                 f"track {track.track_id} has the skeleton {track.skeleton.name}; "
@@ -141,13 +143,14 @@ class Lifter:
             inputs = normalise.screen(keypoints, video.width, video.height)
             if self.config.features == 3:
                 inputs = np.concatenate([inputs, scores[..., None]], -1)
-            return inputs, np.broadcast_to(np.eye(3, dtype=np.float32), (len(track), 3, 3))
+            as_is = np.broadcast_to(np.eye(3, dtype=np.float32), (len(track), 3, 3))
+            return PersonView(inputs, as_is, np.ones(len(track), np.float32))
         half_window = np.int32(round(float(video.fps) * normalise.HALF_WINDOW_S))
         directions = normalise.rays(keypoints, video.width, video.height, camera.focal_px)
         view = normalise.person(
             directions, scores, self.skeleton_in, np.asarray(half_window), causal=self.config.causal
         )
-        return view.inputs[..., : self.config.features], view.rotations
+        return dataclasses.replace(view, inputs=view.inputs[..., : self.config.features])
 
     def predict(
         self,

@@ -7,7 +7,9 @@ Arrays may carry leading axes; T frames and J joints come last. Two rules exist:
 - person: a virtual camera that shares the real camera's centre turns to look at the person, and
   the picture is scaled to the person's size. The same pose then gives nearly the same numbers
   anywhere in the frame, in portrait and landscape, near and far. Predictions are in the axes of
-  the virtual camera; `rotations` turns them back.
+  the virtual camera; `rotations` turns them back. A trajectory is predicted times the person's
+  size in the picture: a person of the same size and pose then has the same trajectory at any
+  depth and with any focal length, and depth comes out in proportion to the focal length told.
 """
 
 from __future__ import annotations
@@ -54,10 +56,12 @@ class PersonView:
     Attributes:
         inputs: (..., T, J, 3) x, y (body sizes from the hips' smoothed position) and score.
         rotations: (..., T, 3, 3) camera axes to virtual camera axes.
+        sizes: (..., T) what the picture was divided by, see `body_size`.
     """
 
     inputs: Float
     rotations: Float
+    sizes: Float
 
 
 def person(
@@ -82,7 +86,11 @@ def person(
     size = np.log(np.maximum(body_size(points, scores), _LEAST_SIZE))
     size = np.exp(_moving_average(size[..., None], half_window, causal))
     inputs = np.concatenate([points / size[..., None], scores[..., None]], -1)
-    return PersonView(np.asarray(inputs, np.float32), np.asarray(rotations, np.float32))
+    return PersonView(
+        np.asarray(inputs, np.float32),
+        np.asarray(rotations, np.float32),
+        np.asarray(size[..., 0], np.float32),
+    )
 
 
 def body_size(points: Real, scores: Real) -> Float:
