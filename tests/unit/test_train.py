@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.factories import make_track2d, make_video
 from vp3d_cli.errors import DataError
 from vp3d_cli.lift.checkpoint import read_checkpoint
 from vp3d_cli.lift.loading import load_lifter
@@ -22,6 +23,7 @@ from vp3d_cli.train.noise import Noise
 from vp3d_cli.train.run_folder import BEST, LAST, LOG
 from vp3d_cli.train.synthesize import Batch, Synthesis, synthesize
 from vp3d_cli.train.windows import cut
+from vp3d_cli.types import Camera
 
 # A standing figure, metres, z up, facing -y: Human3.6M-17, then nose, eyes, ears.
 _FIGURE = """
@@ -29,7 +31,7 @@ _FIGURE = """
 0 -.02 1.52  0 0 1.64  .16 0 1.4  .2 0 1.12  .2 -.02 .88  -.16 0 1.4  -.2 0 1.12  -.2 -.02 .88
 0 -.1 1.55  .03 -.08 1.58  -.03 -.08 1.58  .07 0 1.56  -.07 0 1.56
 """
-QUIET = Noise(offset=0, jitter=0, outlier=0, occlusion=0, swap=0, merge=0, cut=0, gap=0)
+QUIET = Noise(offset=0, jitter=0, outlier=0, occlusion=0, limb=0, swap=0, merge=0, cut=0, gap=0)
 STILL = Synthesis(speed_sigma=0, arm_swap=0, leg_swap=0, limb_bend=0, lean=0, tilt=0, noise=QUIET)
 
 
@@ -81,6 +83,7 @@ batch_size = 32
 stride = {stride}
 sequences = 24
 sequence_length = 20
+trajectory_every = 5
 validation_sequences = 8
 """
 
@@ -118,6 +121,34 @@ def test_without_noise_the_picture_fits_the_pose(mocap_file: Path) -> None:
     assert (batch.targets[..., h36m.index("head"), 1] < -0.3).all()
 
 
+def test_the_root_is_where_the_hips_are_seen(mocap_file: Path) -> None:
+    """In units of the picture a person is about as far away as tall, near or far."""
+    mocap = read_mocap([mocap_file], None, "")
+    exact = dataclasses.replace(STILL, distance=(8, 40), focal_sigma=0)
+    right = synthesize(mocap, 16, 10, exact, np.random.default_rng(0))
+    assert np.abs(right.roots[..., :2]).max() < 0.03
+    points = right.targets - right.targets.mean(-2, keepdims=True)
+    radius = np.sqrt(np.square(points[..., :2]).sum(-1).mean(-1))
+    np.testing.assert_allclose(right.roots[..., 0, 2], radius, rtol=0.35)
+    # Told another focal length, the lifter sees the same picture: depth falls as size grows.
+    wrong = dataclasses.replace(exact, focal_sigma=0.3)
+    told = synthesize(mocap, 16, 10, wrong, np.random.default_rng(0))
+    assert np.abs(told.inputs - right.inputs).max() > 0.01
+    np.testing.assert_allclose(told.roots[..., 2], right.roots[..., 2], rtol=0.1)
+
+
+def test_the_trajectory_network_learns_where_people_are(mocap_file: Path) -> None:
+    config, folder = _config(mocap_file, 12), mocap_file.parent / "run"
+    schedule = dataclasses.replace(config.train, trajectory_every=1, learning_rate=0.003)
+    trainer = open_run(dataclasses.replace(config, train=schedule), folder, "cpu", resume=False)
+    trainer.run()
+    errors = [report.root_percent for report in trainer.history]
+    assert errors[-1] < 0.7 * errors[0]
+    lifter = load_lifter(str(folder / BEST))
+    (lifted,) = lifter.lift([make_track2d(1, 20)], make_video(), Camera(1000, "given"))
+    assert np.isfinite(lifted.root).all()
+
+
 def test_bones_are_left_right_equal_and_rigid(mocap_file: Path) -> None:
     batch = synthesize(
         read_mocap([mocap_file], None, ""), 8, 12, Synthesis(), np.random.default_rng(1)
@@ -148,10 +179,12 @@ def test_noise_lowers_the_scores_of_what_it_spoils(mocap_file: Path) -> None:
 
 def test_windows_repeat_the_ends() -> None:
     frames = np.arange(5, dtype=np.float32).reshape(1, 5, 1, 1)
-    whole = Batch(np.broadcast_to(frames, (1, 5, 17, 3)), np.broadcast_to(frames, (1, 5, 17, 3)))
+    joints = np.broadcast_to(frames, (1, 5, 17, 3))
+    whole = Batch(joints, joints, joints[:, :, :1])
     window = cut(whole, np.array([0, 0]), np.array([0, 3]), 2, (2, 1))
     assert window.inputs[:, :, 0, 0].tolist() == [[0, 0, 0, 1, 2], [1, 2, 3, 4, 4]]
     assert window.targets[:, :, 0, 0].tolist() == [[0, 1], [3, 4]]
+    assert window.roots[:, :, 0, 0].tolist() == [[0, 1], [3, 4]]
 
 
 @pytest.mark.parametrize("stride", [1, 4])
@@ -186,8 +219,9 @@ def test_resumed_run_equals_an_undisturbed_one(mocap_file: Path) -> None:
     part = open_run(config, base / "part", "cpu", resume=True)
     assert part.epoch == 1
     part.run()
-    for name, value in whole.twin.state_dict().items():
-        torch.testing.assert_close(part.twin.state_dict()[name], value, rtol=0, atol=0)
+    for one, other in zip(whole._networks(), part._networks(), strict=True):
+        for name, value in one.state_dict().items():
+            torch.testing.assert_close(other.state_dict()[name], value, rtol=0, atol=0)
     assert (base / "part" / LOG).read_text() == (base / "whole" / LOG).read_text()
     files = [read_checkpoint((base / n / BEST).read_bytes(), n) for n in ("whole", "part")]
     assert files[0].config == files[1].config
@@ -216,8 +250,8 @@ def test_each_window_is_trained_with_its_mirror_image(mocap_file: Path) -> None:
         seen.append(given[0])
         return torch.from_numpy(right) + 0 * output
 
-    trainer.twin.register_forward_hook(answer)
-    assert trainer._step(Batch(inputs, targets)) == 0
+    trainer.pose.register_forward_hook(answer)
+    assert trainer._step(Batch(inputs, targets, targets[:, :, :1])) == 0
     both = seen[0].numpy()
     np.testing.assert_array_equal(both[:4], inputs)
     np.testing.assert_array_equal(both[4:], inputs[:, :, get("coco17").flip_order] * sign)

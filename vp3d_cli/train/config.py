@@ -27,6 +27,7 @@ class Schedule:
         batch_size: predicted frames a step, before the flipped copies.
         stride: predicted frames a window; 1 trains the strided twin.
         flip: add each window's mirror image to the batch.
+        trajectory_every: also train a trajectory network, every so manieth step; 0 for none.
         learning_rate, learning_rate_decay: Adam's, and the factor after each epoch.
         bn_momentum: of batch normalisation, first and last; exponential in between.
         validation_sequences: sequences synthesised from the held-out clips.
@@ -38,6 +39,7 @@ class Schedule:
     batch_size: int = 1024
     stride: int = 1
     flip: bool = True
+    trajectory_every: int = 0
     learning_rate: float = 0.001
     learning_rate_decay: float = 0.95
     bn_momentum: tuple[float, float] = (0.1, 0.001)
@@ -53,8 +55,8 @@ class Schedule:
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: at least 1")
-        if self.sequence_length < 2 or self.seed < 0:
-            raise ValueError("sequence_length: at least 2; seed: at least 0")
+        if self.sequence_length < 2 or min(self.seed, self.trajectory_every) < 0:
+            raise ValueError("sequence_length: at least 2; seed, trajectory_every: at least 0")
         if min(self.learning_rate, self.learning_rate_decay, *self.bn_momentum) <= 0:
             raise ValueError("learning rates and bn_momentum: above 0")
         if self.batch_size % self.stride:

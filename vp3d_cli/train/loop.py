@@ -22,6 +22,7 @@ from vp3d_cli.lift.model import StridedTemporalModel, TemporalModel
 from vp3d_cli.skeletons import get
 from vp3d_cli.train.config import TrainConfig
 from vp3d_cli.train.mocap import Mocap, read_mocap
+from vp3d_cli.train.paper.losses import weighted_mpjpe
 from vp3d_cli.train.run_folder import BEST, load_state, save_state
 from vp3d_cli.train.synthesize import Batch, synthesize
 from vp3d_cli.train.windows import cut, shuffled
@@ -34,7 +35,11 @@ _VALIDATION_SEED = 20190616
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One row of the log; errors in millimetres on the held-out clips."""
+    """One row of the log; errors on the held-out clips.
+
+    Millimetres, but for the root's distance from where it should be, in percent of its depth (NaN
+    without a trajectory network).
+    """
 
     epoch: int
     train_mm: float
@@ -42,6 +47,7 @@ class EpochReport:
     p_mpjpe_mm: float
     n_mpjpe_mm: float
     mpjve_mm: float
+    root_percent: float
     learning_rate: float
 
 
@@ -75,14 +81,17 @@ def _synthesize(config: TrainConfig, mocap: Mocap, count: int, rng: np.random.Ge
     return Batch(
         np.concatenate([piece.inputs for piece in pieces]),
         np.concatenate([piece.targets for piece in pieces]),
+        np.concatenate([piece.roots for piece in pieces]),
     )
 
 
 def held_out_sequences(config: TrainConfig) -> Batch:
     """What a run validates on: sequences of clips it never trains on, the same in every run.
 
-    Without a split file they come from the training clips.
+    People move there as they were recorded; bodies, cameras and the detector's faults are drawn.
+    Without a split file the clips are the training clips.
     """
+    config = dataclasses.replace(config, synthesis=config.synthesis.as_recorded())
     split = "heldout" if config.data.split else "train"
     mocap = read_mocap(config.data.mocap, config.data.split, split)
     rng = np.random.default_rng(_VALIDATION_SEED)
@@ -99,17 +108,13 @@ class Trainer:
         torch.manual_seed(config.train.seed)
         model, schedule = config.model, config.train
         coco, h36m = get(model.skeleton_in), get(model.skeleton_out)
-        self.flips = [torch.tensor(s.flip_order, device=self.device) for s in (coco, h36m)]
-        # The network that predicts, and the one that is trained: the same parameters.
-        self.network = TemporalModel(model, coco.num_joints, h36m.num_joints).to(self.device)
-        self.twin: TemporalModel = self.network
-        if schedule.stride == 1 and not model.dense:
-            self.twin = StridedTemporalModel(model, coco.num_joints, h36m.num_joints)
-            self.twin.to(self.device)
-            self.twin.load_state_dict(self.network.state_dict())
-        self.optimizer = torch.optim.Adam(
-            self.twin.parameters(), lr=schedule.learning_rate, amsgrad=True
-        )
+        orders = (coco.flip_order, h36m.flip_order, (0,))
+        self.flips = [torch.tensor(order, device=self.device) for order in orders]
+        self.pose = self._network(h36m.num_joints)
+        self.trajectory = self._network(1) if schedule.trajectory_every else None
+        parameters = [p for network in self._networks() for p in network.parameters()]
+        self.optimizer = torch.optim.Adam(parameters, lr=schedule.learning_rate, amsgrad=True)
+        self.steps = 0
         self.epoch = 0
         self._set_momentum()
         self.history: list[EpochReport] = []
@@ -145,18 +150,24 @@ class Trainer:
         return min(self.history, key=lambda report: report.mpjpe_mm)
 
     def _step(self, batch: Batch) -> float:
-        """One optimiser step; returns the loss in metres (MPJPE)."""
-        self.twin.train()
-        inputs = torch.from_numpy(batch.inputs).to(self.device)
-        targets = torch.from_numpy(batch.targets).to(self.device)
+        """One optimiser step; returns the error of the pose in metres (MPJPE)."""
+        tensors = [torch.from_numpy(v).to(self.device) for v in (batch.inputs, batch.targets)]
+        roots = torch.from_numpy(batch.roots).to(self.device)
+        inputs, targets = tensors
         if self.config.train.flip:
             inputs = torch.cat([inputs, _mirror(inputs, self.flips[0])])
             targets = torch.cat([targets, _mirror(targets, self.flips[1])])
-        loss = torch.linalg.vector_norm(self.twin(inputs) - targets, dim=-1).mean()
+            roots = torch.cat([roots, _mirror(roots, self.flips[2])])
+        errors = torch.linalg.vector_norm(self.pose.train()(inputs) - targets, dim=-1)
+        loss = errors.mean()
+        every = self.config.train.trajectory_every
+        if self.trajectory is not None and self.steps % every == 0:
+            loss = loss + weighted_mpjpe(self.trajectory.train()(inputs), roots)
+        self.steps += 1
         self.optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         self.optimizer.step()
-        return float(loss.item())
+        return float(errors.detach().mean().item())
 
     def _end_epoch(self, train_mm: float) -> None:
         schedule = self.config.train
@@ -178,20 +189,40 @@ class Trainer:
         """Exponential from first to last over the run (paper, section 4)."""
         first, last = self.config.train.bn_momentum
         share = self.epoch / self.config.train.epochs
-        self.twin.set_bn_momentum(first * math.exp(-share * math.log(first / last)))
+        for network in self._networks():
+            network.set_bn_momentum(first * math.exp(-share * math.log(first / last)))
+
+    def _networks(self) -> list[TemporalModel]:
+        return [self.pose] if self.trajectory is None else [self.pose, self.trajectory]
+
+    def _network(self, joints_out: int, *, twin: bool = True) -> TemporalModel:
+        model = self.config.model
+        kind = TemporalModel
+        if twin and self.config.train.stride == 1 and not model.dense:
+            kind = StridedTemporalModel
+        joints_in = get(model.skeleton_in).num_joints
+        return kind(model, joints_in, joints_out).to(self.device)
 
     @torch.no_grad()
-    def predict(self, sequences: Batch) -> Float:
-        """Joints (B, T, J, 3) metres of every frame, without flip averaging."""
-        if self.twin is not self.network:
-            self.network.load_state_dict(self.twin.state_dict())
-        self.network.eval()
+    def predict(self, sequences: Batch, network: TemporalModel | None = None) -> Float:
+        """Joints (B, T, J, 3) of every frame, without flip averaging; of the pose network."""
+        network = network or self.pose
+        whole = self._network(network.joints_out, twin=False)
+        whole.load_state_dict(network.state_dict())
+        whole.eval()
         length, parts = sequences.inputs.shape[1], []
         for row in range(0, len(sequences.inputs), 16):
             which = np.arange(row, min(row + 16, len(sequences.inputs)))
-            whole = cut(sequences, which, np.zeros_like(which), length, self.config.model.context)
-            parts.append(self.network(torch.from_numpy(whole.inputs).to(self.device)).cpu())
+            windows = cut(sequences, which, np.zeros_like(which), length, self.config.model.context)
+            parts.append(whole(torch.from_numpy(windows.inputs).to(self.device)).cpu())
         return np.asarray(torch.cat(parts).numpy(), np.float32)
+
+    def _root_percent(self) -> float:
+        if self.trajectory is None:
+            return math.nan
+        roots = self.validation.roots
+        missed = np.linalg.norm(self.predict(self.validation, self.trajectory) - roots, axis=-1)
+        return float((missed / roots[..., 2]).mean()) * 100
 
     def _evaluate(self, train_mm: float, rate: float) -> EpochReport:
         predicted, target = self.predict(self.validation), self.validation.targets
@@ -202,6 +233,7 @@ class Trainer:
             p_mpjpe_mm=float(metrics.p_mpjpe(predicted, target).mean()) * 1000,
             n_mpjpe_mm=float(metrics.n_mpjpe(predicted, target).mean()) * 1000,
             mpjve_mm=float(metrics.mpjve(predicted, target).mean()) * 1000,
+            root_percent=self._root_percent(),
             learning_rate=rate,
         )
 
@@ -210,13 +242,14 @@ class Trainer:
         config = dataclasses.replace(
             self.config.model, fps_range=self.config.synthesis.fps, training=training
         )
-        save_checkpoint(Checkpoint(config, self.twin.state_dict()), self.folder / BEST)
+        trajectory = None if self.trajectory is None else self.trajectory.state_dict()
+        save_checkpoint(Checkpoint(config, self.pose.state_dict(), trajectory), self.folder / BEST)
 
     def _save_last(self) -> None:
         state = {
             "config": self.config.to_json(),
             "epoch": self.epoch,
-            "model": self.twin.state_dict(),
+            "networks": [network.state_dict() for network in self._networks()],
             "optimizer": self.optimizer.state_dict(),
         }
         save_state(self.folder, state, self.history)
@@ -228,9 +261,11 @@ class Trainer:
             DataError: there is none, or it is of another configuration.
         """
         state = load_state(self.folder, self.config.to_json())
-        self.twin.load_state_dict(state["model"])
+        for network, saved in zip(self._networks(), state["networks"], strict=True):
+            network.load_state_dict(saved)
         self.optimizer.load_state_dict(state["optimizer"])
         self.epoch = state["epoch"]
+        self.steps = self.epoch * self.config.train.steps_per_epoch
         self.history = [EpochReport(**row) for row in state["history"]]
         self._set_momentum()
 

@@ -17,6 +17,11 @@ _FACE = slice(0, 5)
 _LEGS = ((13, 14), (15, 16))
 _ARMS = ((7, 8), (9, 10))
 _LOWER_BODY = (13, 14, 15, 16)
+_LIMBS = ((7, 9), (8, 10), (13, 15), (14, 16))
+# How much each keypoint errs beside their mean: MoveNet against reprojected references on two real
+# views (tests/bench/detector_noise.py), left and right as one.
+_ERRS_PAIRS = (2.0, 1.0, 0.9, 1.5, 0.9, 0.75, 0.75)  # face, then shoulders down to ankles
+_ERRS = np.array([_ERRS_PAIRS[0]] * 5 + [e for e in _ERRS_PAIRS[1:] for _ in range(2)])
 
 
 @dataclass(frozen=True)
@@ -25,19 +30,23 @@ class Noise:
 
     Attributes:
         offset: constant misplacement of each keypoint.
-        jitter: frame-to-frame noise; its scale varies from sequence to sequence.
+        jitter: noise over time; its scale varies from sequence to sequence and joint to joint.
+        memory_s: how long a misplacement lasts, low and high, log-uniform.
         outlier: chance that a keypoint is anywhere, for one frame.
         occlusion: chance that a joint is guessed for a while.
+        limb: the same for each whole arm and leg.
         swap: chance that both legs, or both arms, trade sides for up to `swap_frames`.
         merge: chance that one limb is drawn on the other for a while, as in profile views.
         cut: chance that the lower body is outside the frame for a while.
         gap: chance that frames are missing and were interpolated.
     """
 
-    offset: float = 0.06
-    jitter: float = 0.03
+    offset: float = 0.03
+    jitter: float = 0.02
+    memory_s: tuple[float, float] = (0.02, 0.4)
     outlier: float = 0.006
     occlusion: float = 0.05
+    limb: float = 0.03
     swap: float = 0.1
     swap_frames: int = 7
     merge: float = 0.06
@@ -46,17 +55,21 @@ class Noise:
 
 
 def spoil(
-    points: Real, face_turned: Real, noise: Noise, rng: np.random.Generator
+    points: Real, face_turned: Real, fps: Real, noise: Noise, rng: np.random.Generator
 ) -> tuple[Float, Float]:
-    """Return the points as a detector might report them, and its scores (B, T, 17)."""
+    """Return the points as a detector might report them, and its scores (B, T, 17).
+
+    `face_turned` (B, T) is 1 towards the camera and -1 away from it; `fps` is (B,).
+    """
     size, length = points.shape[:2]
     sizes: Real = body_size(points, np.ones(points.shape[:-1], np.float32))
     unit = np.median(sizes, 1)[:, None, None, None]
     points = points + unit * rng.normal(0, noise.offset, (size, 1, 17, 2))
 
-    level = np.exp(rng.normal(0, 0.5, (size, 1, 17))) * np.exp(rng.normal(0, 0.5, (size, 1, 1)))
-    shake = _correlated(rng.normal(0, 1, points.shape), np.asarray(rng.uniform(0, 0.9, size)))
-    points = points + unit * noise.jitter * level[..., None] * shake
+    level = np.exp(rng.normal(0, 0.4, (size, 1, 17))) * np.exp(rng.normal(0, 0.4, (size, 1, 1)))
+    memory = np.exp(rng.uniform(*np.log(noise.memory_s), size))
+    shake = _correlated(rng.normal(0, 1, points.shape), np.exp(-1 / (fps * memory)))
+    points = points + unit * noise.jitter * (level * _ERRS)[..., None] * shake
     flicker = _correlated(rng.normal(0, 1, (size, length, 17)), np.full(size, 0.8))
     scores: Real = rng.uniform(0.45, 0.95, (size, 1, 1)) + rng.normal(0, 0.06, (size, 1, 17))
     scores = scores - 0.06 * level + 0.05 * flicker
@@ -125,6 +138,9 @@ def _occlude(
     """Hidden joints, guessed near the truth, and lower bodies outside the frame."""
     size, length = points.shape[:2]
     hidden = _runs((size, 17), length, 60, noise.occlusion, rng).transpose(0, 2, 1)
+    limbs = _runs((size, len(_LIMBS)), length, 60, noise.limb, rng).transpose(0, 2, 1)
+    for limb, joints in enumerate(_LIMBS):
+        hidden[..., joints] |= limbs[..., limb, None]
     cut = _runs((size,), length, 2 * length, noise.cut, rng)
     hidden[..., _LOWER_BODY] |= cut[..., None]
     spread = rng.uniform(0.05, 0.35, (size, 1, 17, 1))

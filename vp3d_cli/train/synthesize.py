@@ -7,6 +7,7 @@ sample motion, change the body, place a camera, mark COCO keypoints, spoil them
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,17 +27,14 @@ _LEFT_ARM, _RIGHT_ARM = (11, 12, 13), (14, 15, 16)
 _LEFT_LEG, _RIGHT_LEG = (4, 5, 6), (1, 2, 3)
 _SPINE, _THORAX, _NECK = 7, 8, 9
 
-# Bone lengths of an adult, metres, by child joint; hips and shoulders are laid out by width.
-# Between Human3.6M's skeleton, whose hips lie high, and what detectors mark on real people: on
-# unposed clips thigh and shin are each 0.8 of the trunk (shoulders to hips), which these lengths
-# and the offsets below reproduce. Longer legs would make every camera seem to look down.
-_BONES = {2: 0.425, 3: 0.405, 5: 0.425, 6: 0.405, 7: 0.25, 8: 0.262, 9: 0.116, 10: 0.115}
-_BONES |= {12: 0.277, 13: 0.248, 15: 0.277, 16: 0.248}
-_HIP_WIDTH, _SHOULDER_WIDTH = 0.268, 0.264
-# COCO annotators mark shoulders wider apart and higher, hips closer together and lower, than
-# Human3.6M's joints.
-_COCO_SHOULDERS, _COCO_SHOULDERS_UP_M = 336 / 264, 0.02
-_COCO_HIPS, _COCO_HIPS_UP_M = 227 / 268, -0.03
+# Bone lengths of an adult, metres, by child joint; hips and shoulders are laid out by width. They
+# lie where annotators and detectors mark them, not where Human3.6M has them (hips higher and
+# 40 mm wider, shoulders 70 mm narrower), so that a figure projected into its picture fits. On
+# unposed clips detectors see thigh and shin at 0.8 of the trunk (shoulders to hips) each, which
+# these lengths reproduce: longer legs would make every camera seem to look down.
+_BONES = {2: 0.405, 3: 0.405, 5: 0.405, 6: 0.405, 7: 0.28, 8: 0.262, 9: 0.116, 10: 0.115}
+_BONES |= {12: 0.277, 13: 0.25, 15: 0.277, 16: 0.25}
+_HIP_WIDTH, _SHOULDER_WIDTH, _SHOULDERS_UP_M = 0.227, 0.336, 0.02
 
 
 @dataclass(frozen=True)
@@ -65,15 +63,25 @@ class Synthesis:
     focal_sigma: float = 0.15
     noise: Noise = Noise()  # noqa: RUF009  (frozen, so sharing it is safe)
 
+    def as_recorded(self) -> Synthesis:
+        """The same with everybody moving as the mocap has it."""
+        still = dict.fromkeys(("speed_sigma", "arm_swap", "leg_swap", "limb_bend"), 0.0)
+        return dataclasses.replace(self, lean=0, tilt=0, **still)
+
 
 @dataclass(frozen=True)
 class Batch:
-    """Training pairs: `inputs` (B, T, 17, 3) and `targets` (B, T, 17, 3) metres, both in the
-    axes of the virtual camera that looks at the person; targets are relative to the hip.
+    """Training pairs in the axes of the virtual camera that looks at the person.
+
+    Attributes:
+        inputs: (B, T, 17, 3) keypoints as `lift.normalise` gives them.
+        targets: (B, T, 17, 3) metres, relative to the hip.
+        roots: (B, T, 1, 3) where the hip is, metres, times the person's size in the picture.
     """
 
     inputs: Float
     targets: Float
+    roots: Float
 
 
 def synthesize(
@@ -95,13 +103,17 @@ def synthesize(
     points = mark_coco(camera, rng)
     directions: Real = points[..., :2] / points[..., 2:]
     # The lifter divides by the focal length it is told, not by the true one.
-    directions = directions * np.exp(rng.normal(0, options.focal_sigma, (size, 1, 1, 1)))
-    spoiled, scores = spoil(directions, face_turned(camera), options.noise, rng)
+    told = np.exp(rng.normal(0, options.focal_sigma, (size, 1, 1, 1)))
+    directions = directions * told
+    spoiled, scores = spoil(directions, face_turned(camera), fps, options.noise, rng)
     half_window = np.round(fps * HALF_WINDOW_S).astype(np.int32)
     view = person(spoiled, scores, _COCO, half_window, causal=causal)
     joints = camera[..., :17, :]
     targets = rotate(view.rotations, joints - joints[..., :1, :])
-    return Batch(view.inputs, targets.astype(np.float32))
+    # With a wrong focal length the same picture shows the person as much nearer or farther.
+    told_root = joints[..., :1, :] / np.concatenate([np.ones_like(told)] * 2 + [told], -1)
+    roots = rotate(view.rotations, told_root) * view.sizes[..., None, None]
+    return Batch(view.inputs, targets.astype(np.float32), roots.astype(np.float32))
 
 
 def sample_motion(
@@ -211,6 +223,7 @@ def change_bones(body: Real, rng: np.random.Generator) -> Real:
     out[..., 7, :] = out[..., 0, :] + spine * length[7]
     out[..., _THORAX, :] = out[..., 7, :] + bone[_THORAX] * length[_THORAX]
     shoulders = (body[..., 11, :] + body[..., 14, :]) / 2 - body[..., _THORAX, :]
+    shoulders = shoulders + bone[_THORAX] * _SHOULDERS_UP_M
     middle = out[..., _THORAX, :] + shoulders * stature[:, None, None]
     across = _unit(body[..., 11, :] - body[..., 14, :]) * draw(_SHOULDER_WIDTH) / 2
     out[..., 11, :], out[..., 14, :] = middle + across, middle - across
@@ -281,19 +294,21 @@ def look(body: Real, options: Synthesis, rng: np.random.Generator) -> Real:
 
 
 def mark_coco(camera: Real, rng: np.random.Generator) -> Real:
-    """Where a COCO annotator would put the 17 keypoints, in camera axes; (B, T, 17, 3)."""
+    """Where a COCO annotator would put the 17 keypoints, in camera axes; (B, T, 17, 3).
+
+    Nobody sees where in the flesh hips and shoulders are: each annotator has another idea.
+    """
     size = len(camera)
 
-    def spread(left: int, right: int, factor: float, sigma: float, lift_mean: float) -> Real:
+    def spread(left: int, right: int, sigma: float) -> Real:
         middle = (camera[..., left, :] + camera[..., right, :]) / 2
         half = (camera[..., left, :] - camera[..., right, :]) / 2
-        scale = factor * np.exp(rng.normal(0, sigma, (size, 1, 1)))
+        scale = np.exp(rng.normal(0, sigma, (size, 1, 1)))
         up = _unit(camera[..., _THORAX, :] - camera[..., 0, :])
-        middle = middle + up * rng.normal(lift_mean, 0.02, (size, 1, 1))
+        middle = middle + up * rng.normal(0, 0.02, (size, 1, 1))
         return np.stack([middle + half * scale, middle - half * scale], -2)
 
-    shoulders = spread(11, 14, _COCO_SHOULDERS, 0.08, _COCO_SHOULDERS_UP_M)
-    hips = spread(4, 1, _COCO_HIPS, 0.1, _COCO_HIPS_UP_M)
+    shoulders, hips = spread(11, 14, 0.08), spread(4, 1, 0.1)
     face = camera[..., 17:22, :]
     limbs = camera[..., [12, 15, 13, 16], :]
     legs = camera[..., [5, 2, 6, 3], :]

@@ -88,7 +88,7 @@ def _draw(
     seen = draw.look(body, options, rng)
     points = draw.mark_coco(seen, rng)
     rays: Real = points[..., :2] / points[..., 2:]
-    spoilt, scores = spoil(rays, draw.face_turned(seen), options.noise, rng)
+    spoilt, scores = spoil(rays, draw.face_turned(seen), fps, options.noise, rng)
     return seen[..., :17, :], spoilt, scores
 
 

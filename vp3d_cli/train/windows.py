@@ -26,7 +26,7 @@ def cut(
             means a replica of the first or last frame, as in the paper.
 
     Returns:
-        Inputs (W, before + stride + after, J, F) and targets (W, stride, J, 3).
+        Inputs (W, before + stride + after, J, F), targets (W, stride, J, 3) and roots.
     """
     before, after = context
     last = sequences.inputs.shape[1] - 1
@@ -36,6 +36,7 @@ def cut(
     return Batch(
         sequences.inputs[rows, np.clip(seen, 0, last)],
         sequences.targets[rows, np.clip(predicted, 0, last)],
+        sequences.roots[rows, np.clip(predicted, 0, last)],
     )
 
 
