@@ -20,7 +20,7 @@ _LOWER_BODY = (13, 14, 15, 16)
 _LIMBS = ((7, 9), (8, 10), (13, 15), (14, 16))
 # How much each keypoint errs beside their mean: MoveNet against reprojected references on two real
 # views (tests/bench/detector_noise.py), left and right as one.
-_ERRS_PAIRS = (2.0, 1.0, 0.9, 1.5, 0.9, 0.75, 0.75)  # face, then shoulders down to ankles
+_ERRS_PAIRS = (2.0, 1.1, 1.0, 1.4, 0.9, 0.75, 0.7)  # face, then shoulders down to ankles
 _ERRS = np.array([_ERRS_PAIRS[0]] * 5 + [e for e in _ERRS_PAIRS[1:] for _ in range(2)])
 
 
