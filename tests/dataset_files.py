@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -216,6 +217,57 @@ def bvh(folder: Path) -> list[Path]:
         (folder / subject).mkdir()
         (folder / subject / f"walk {subject}.bvh").write_text(bvh_text())
     return [folder / who / f"walk {who}.bvh" for who in ("anna", "bert")]
+
+
+# Where a person like FIGURE wears the markers of Plug-in Gait; the right side is mirrored.
+_MARKERS = """
+LASI .12 -.09 1  LPSI .05 .07 1  LKNE .18 0 .5  LANK .165 0 .06  LSHO .17 0 1.46  LELB .24 0 1.12
+LWRA .2 -.05 .88  LWRB .2 .01 .88  LFHD .07 -.08 1.65  LBHD .07 .08 1.65
+"""
+_WORDS = _MARKERS.split()
+MARKERS = {
+    **{_WORDS[i]: np.array(_WORDS[i + 1 : i + 4], float) for i in range(0, len(_WORDS), 4)},
+    "C7": np.array([0, 0.08, 1.46]),
+    "CLAV": np.array([0, -0.08, 1.4]),
+}
+MARKERS |= {"R" + name[1:]: at * [-1, 1, 1] for name, at in MARKERS.items() if name[0] == "L"}
+
+
+def c3d_file(
+    path: Path, points: dict[str, NDArray[Any]], units: str = "mm", up: str = "+Z", rate: int = 100
+) -> Path:
+    """Points (T, 3) in the file's units and axes, by label; NaN where not seen."""
+    import c3d
+
+    writer = c3d.Writer(point_rate=rate, point_units=units)
+    writer.set_point_labels(list(points))
+    if up:
+        writer.set_screen_axis("+X", up)
+    for frame in np.stack(list(points.values()), 1):
+        row = np.zeros((len(frame), 5), np.float32)
+        missing = ~np.isfinite(frame).all(-1)
+        row[:, :3], row[missing, 3] = np.where(missing[:, None], 0, frame), -1
+        writer.add_frames([(row, np.empty((0, 0)))])
+    with path.open("wb") as stream, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that there are no analogue channels
+        writer.write(stream)
+    return path
+
+
+def c3d_points(frames: int = 64, unit: float = 1000) -> dict[str, NDArray[Any]]:
+    """The figure's joints by our names, moving along x by a centimetre a frame."""
+    from vp3d_cli.skeletons import get
+
+    path = np.stack([np.arange(frames) / 100, np.zeros(frames), np.zeros(frames)], -1)
+    return {name: unit * (at + path) for name, at in zip(get("h36m17").joints, FIGURE, strict=True)}
+
+
+def c3d(folder: Path) -> list[Path]:
+    """Two subjects, a clip of joints each: their folders. Every frame fills its part of a block."""
+    for subject in ("anna", "bert"):
+        (folder / subject).mkdir()
+        c3d_file(folder / subject / f"walk {subject}.c3d", c3d_points())
+    return [folder / who / f"walk {who}.c3d" for who in ("anna", "bert")]
 
 
 def vp3d_arrays(**changes: Any) -> Json:

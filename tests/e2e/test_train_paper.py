@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from tests.e2e.conftest import Ran
 from tests.unit.test_paper_training import SEQUENCES
 from vp3d_cli import datasets
 from vp3d_cli.lift.loading import load_lifter
 from vp3d_cli.train.paper.config import read_paper_config
+from vp3d_cli.train.paper.trainer import PaperTrainer
 
 Run = Callable[..., Ran]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "train_paper.toml"
@@ -50,6 +54,57 @@ def test_from_a_file_to_a_lifter(vp3d: Run) -> None:
     assert again.code == 6
     assert "--resume" in again.err
     assert vp3d("train", "paper.toml", "--out", "run", "--resume").code == 0
+
+
+def _stopping(trainer: type, error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the third epoch end with `error`."""
+    step = trainer._step
+
+    def broken(self: Any, *args: Any) -> Any:
+        if self.epoch == 2:
+            raise error
+        return step(self, *args)
+
+    monkeypatch.setattr(trainer, "_step", broken)
+
+
+def test_stopping_says_how_to_go_on(vp3d: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets.write(SEQUENCES, Path("data.npz"))
+    Path("my paper.toml").write_text(CONFIG)
+    with monkeypatch.context() as patch:
+        _stopping(PaperTrainer, KeyboardInterrupt(), patch)
+        ran = vp3d("train", "my paper.toml", "--out", "run")
+    assert ran.code == 130
+    command = "vp3d train 'my paper.toml' --out run --device cpu --resume"
+    assert f"Stopped after 2 whole epochs; go on with: {command}" in ran.err
+    assert vp3d(*shlex.split(command)[1:]).code == 0
+    assert len(Path("run/log.csv").read_text().splitlines()) == 4
+    with monkeypatch.context() as patch:
+        patch.setattr(PaperTrainer, "_step", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        ran = vp3d("train", "my paper.toml", "--out", "other")
+    assert ran.code == 130
+    assert "Stopped before the end of the first epoch" in ran.err
+
+
+def test_no_memory_is_said(vp3d: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets.write(SEQUENCES, Path("data.npz"))
+    Path("paper.toml").write_text(CONFIG)
+    _stopping(PaperTrainer, torch.OutOfMemoryError("CUDA out of memory."), monkeypatch)
+    ran = vp3d("train", "paper.toml", "--out", "run")
+    assert ran.code == 1
+    assert "out of memory" in ran.err
+    assert "lower batch_size in [train] or channels in [model]" in ran.err
+    assert "unexpected" not in ran.err
+
+
+def test_how_much_is_said(vp3d: Run) -> None:
+    datasets.write(SEQUENCES, Path("data.npz"))
+    Path("paper.toml").write_text(CONFIG)
+    assert vp3d("train", "paper.toml", "--out", "silent", "-q").err == ""
+    told = vp3d("train", "paper.toml", "--out", "told").err
+    assert "epoch 3: train " in told
+    assert "step" not in told
+    assert "epoch 3, step 2 of " in vp3d("train", "paper.toml", "--out", "more", "-v").err
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from vp3d_cli.lift.loading import load_lifter
 from vp3d_cli.skeletons import get
 from vp3d_cli.train import run_folder
 from vp3d_cli.train.config import TrainConfig, read_train_config
+from vp3d_cli.train.logs import EVENTS, PICTURE
 from vp3d_cli.train.loop import Trainer
 from vp3d_cli.train.mocap import FACE, read_mocap
 from vp3d_cli.train.noise import Noise
@@ -196,7 +197,7 @@ def test_training_learns_and_writes_a_usable_lifter(mocap_file: Path, stride: in
     assert len(rows) == 4
     assert float(rows[-1]["train_mm"]) < 0.7 * float(rows[0]["train_mm"])
     assert best.mpjpe_mm == min(float(row["mpjpe_mm"]) for row in rows)
-    assert sorted(p.name for p in folder.iterdir()) == sorted((BEST, LAST, LOG))
+    assert sorted(p.name for p in folder.iterdir()) == sorted((BEST, LAST, LOG, PICTURE, EVENTS))
     lifter = load_lifter(str(folder / BEST))
     assert lifter.config.normalisation == "person"
     assert lifter.config.training["train"]["seed"] == 1234

@@ -66,6 +66,7 @@ def COMMAND() -> None:  # noqa: N802
       humaneva15  data_3d_humaneva15.npz, data_2d_humaneva15_*.npz, cameras.json
       mocap       world joints that no camera saw, and a .csv of subjects
       bvh         a .bvh file a clip, in a folder a subject
+      c3d         a .c3d file of joints or markers a clip, in a folder a subject
 
     What each holds is described in vp3d_cli/datasets/formats/. NPZ files that hold pickles are
     read without executing them.

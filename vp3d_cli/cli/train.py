@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import shlex
 from pathlib import Path
 
 import click
 
 from vp3d_cli.cli import _console
 from vp3d_cli.cli._options import verbosity
+
+_log = logging.getLogger("vp3d_cli.cli.train")
 
 
 @click.command("train")
@@ -17,7 +21,7 @@ from vp3d_cli.cli._options import verbosity
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     required=True,
-    help="Folder of the run: lifter.safetensors (best so far), last.pt, log.csv.",
+    help="Folder of the run: lifter.safetensors (best so far), last.pt, log.csv, log.png.",
 )
 @click.option("--resume", is_flag=True, help="Go on from the last whole epoch in --out.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1.")
@@ -28,7 +32,8 @@ def COMMAND(config: Path, out: Path, resume: bool, device: str) -> None:  # noqa
     With `files` in its [data] table it trains on recorded sequences, as the paper does, with
     labels or partly without. With `mocap` it trains on pairs synthesised from motion capture.
     The epoch that is best on the held-out people is kept; use it with `vp3d infer --lifter
-    FOLDER/lifter.safetensors`.
+    FOLDER/lifter.safetensors`. Losses and errors of every epoch are in log.csv, drawn in log.png,
+    and, where tensorboardX is installed (pip install 'vp3d[tensorboard]'), written for TensorBoard.
 
     \b
     Examples:
@@ -36,15 +41,23 @@ def COMMAND(config: Path, out: Path, resume: bool, device: str) -> None:  # noqa
       vp3d train examples/train_bundled.toml --out runs/bundled --resume
     """
     from vp3d_cli.train import start
-    from vp3d_cli.train.run_folder import BEST
+    from vp3d_cli.train.run_folder import BEST, LAST
 
     trainer = start.open_training(config, out, device, resume=resume)
-    with _console.progress() as progress:
-        watch = _console.stage("train", progress)
-        best = trainer.run(watch)
-    click.echo(
-        f"best epoch {best.epoch}: MPJPE {best.mpjpe_mm:.1f} mm, P-MPJPE {best.p_mpjpe_mm:.1f} mm, "
-        f"velocity {best.mpjve_mm:.2f} mm/frame",
-        err=True,
+    try:
+        with _console.progress() as progress:
+            best = trainer.run(_console.stage("train", progress))
+    except KeyboardInterrupt:
+        if (out / LAST).exists():
+            again = ["vp3d", "train", config, "--out", out, "--device", device, "--resume"]
+            command = shlex.join(map(str, again))
+            words = f"Stopped after {trainer.epoch} whole epochs; go on with: {command}"
+            click.echo(words, err=True)
+        else:
+            click.echo("Stopped before the end of the first epoch; nothing to resume.", err=True)
+        raise
+    _log.info(
+        "best epoch %d: MPJPE %.1f mm, P-MPJPE %.1f mm, velocity %.2f mm/frame",
+        *(best.epoch, best.mpjpe_mm, best.p_mpjpe_mm, best.mpjve_mm),
     )
     click.echo(out / BEST)

@@ -3,18 +3,45 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
 
 from vp3d_cli.errors import DataError
 from vp3d_cli.lift.config import LifterConfig
 from vp3d_cli.train.noise import Noise
 from vp3d_cli.train.synthesize import Synthesis
+from vp3d_cli.train.tables import (
+    build,
+    file_names,
+    read_toml,
+    require_above_zero,
+    require_range,
+    require_tables,
+)
 from vp3d_cli.types import Json
 
-T = TypeVar("T")
+# What the virtual cameras see and the motion capture knows.
+_NEEDED = {
+    "normalisation": "person",
+    "features": 3,
+    "skeleton_in": "coco17",
+    "skeleton_out": "h36m17",
+}
+
+
+def require_schedule(schedule: object) -> None:
+    """Refuse what no training can follow, of what both kinds of training have.
+
+    Raises:
+        ValueError: a field is out of range.
+    """
+    require_range(schedule, ("epochs", "batch_size", "stride"), 1)
+    require_range(schedule, ("seed",), 0)
+    require_above_zero(schedule, ("learning_rate", "learning_rate_decay"))
+    require_above_zero(schedule, ("bn_momentum",), 1)
+    batch_size, stride = (getattr(schedule, name) for name in ("batch_size", "stride"))
+    if batch_size % stride:
+        raise ValueError(f"batch_size: expected a multiple of stride, {stride}, got {batch_size}")
 
 
 @dataclass(frozen=True)
@@ -29,6 +56,7 @@ class Schedule:
         flip: add each window's mirror image to the batch.
         trajectory_every: also train a trajectory network, every so manieth step; 0 for none.
         learning_rate, learning_rate_decay: Adam's, and the factor after each epoch.
+        amsgrad: the paper's kind of Adam.
         bn_momentum: of batch normalisation, first and last; exponential in between.
         validation_sequences: sequences synthesised from the held-out clips.
         seed: of weights, dropout and synthesis.
@@ -42,6 +70,7 @@ class Schedule:
     trajectory_every: int = 0
     learning_rate: float = 0.001
     learning_rate_decay: float = 0.95
+    amsgrad: bool = True
     bn_momentum: tuple[float, float] = (0.1, 0.001)
     sequences: int = 1200
     sequence_length: int = 200
@@ -49,18 +78,10 @@ class Schedule:
     seed: int = 1234
 
     def __post_init__(self) -> None:
-        for name in (
-            "epochs", "steps_per_epoch", "batch_size", "stride", "sequences",
-            "validation_sequences",
-        ):  # fmt: skip
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: at least 1")
-        if self.sequence_length < 2 or min(self.seed, self.trajectory_every) < 0:
-            raise ValueError("sequence_length: at least 2; seed, trajectory_every: at least 0")
-        if min(self.learning_rate, self.learning_rate_decay, *self.bn_momentum) <= 0:
-            raise ValueError("learning rates and bn_momentum: above 0")
-        if self.batch_size % self.stride:
-            raise ValueError(f"batch_size {self.batch_size}: not a multiple of stride")
+        require_schedule(self)
+        require_range(self, ("steps_per_epoch", "sequences", "validation_sequences"), 1)
+        require_range(self, ("sequence_length",), 2)
+        require_range(self, ("trajectory_every",), 0)
 
 
 @dataclass(frozen=True)
@@ -99,61 +120,22 @@ def read_train_config(file: Path) -> TrainConfig:
         DataError: not TOML, or a table or a key is unknown, missing or unusable.
     """
     tables = read_toml(file)
-    for table, values in tables.items():
-        if not isinstance(values, dict):
-            raise DataError(f"{file}: '{table}' should be a table, [{table}]")
-    unknown = set(tables) - {"model", "data", "train", "synthesis"}
-    if unknown:
-        raise DataError(f"{file}: unknown table [{min(unknown)}]")
+    require_tables(file, tables, ("model", "data", "train", "synthesis"))
     data = dict(tables.get("data", {}))
-    folder = file.parent
-    if isinstance(data.get("mocap"), str):
-        data["mocap"] = [data["mocap"]]
-    data["mocap"] = tuple(folder / name for name in data.get("mocap", ()))
+    data["mocap"] = file_names(data.get("mocap", []), file.parent)
     if not data["mocap"]:
         raise DataError(f"{file}: [data] needs mocap = [files]")
-    if data.get("split"):
-        data["split"] = folder / data["split"]
+    if isinstance(data.get("split"), str):
+        data["split"] = file.parent / data["split"]
     synthesis = dict(tables.get("synthesis", {}))
     synthesis["noise"] = build(Noise, synthesis.get("noise", {}), file, "synthesis.noise")
     model = build(LifterConfig, tables.get("model", {}), file, "model")
-    if (model.normalisation, model.features) != ("person", 3):
-        raise DataError(f"{file}: [model] needs normalisation = 'person' and features = 3")
-    if (model.skeleton_in, model.skeleton_out) != ("coco17", "h36m17"):
-        raise DataError(f"{file}: [model] trains from coco17 to h36m17 only")
+    for name, value in _NEEDED.items():
+        if (got := getattr(model, name)) != value:
+            raise DataError(f"{file}: table [model]: {name}: expected {value!r}, got {got!a}")
     return TrainConfig(
         model,
         build(Sources, data, file, "data"),
         build(Schedule, tables.get("train", {}), file, "train"),
         build(Synthesis, synthesis, file, "synthesis"),
     )
-
-
-def read_toml(file: Path) -> dict[str, Any]:
-    """The tables of a TOML file.
-
-    Raises:
-        DataError: it is not readable as TOML.
-    """
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        with file.open("rb") as stream:
-            return tomllib.load(stream)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DataError(f"{file}: not readable as TOML: {error}") from error
-
-
-def build(kind: type[T], values: Json, file: Path, table: str) -> T:
-    """One table as a dataclass.
-
-    Raises:
-        DataError: a key is unknown, missing or unusable.
-    """
-    fixed = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    try:
-        return kind(**fixed)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{file}: table [{table}]: {error}") from error

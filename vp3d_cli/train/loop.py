@@ -21,6 +21,8 @@ from vp3d_cli.lift.checkpoint import Checkpoint, save_checkpoint
 from vp3d_cli.lift.model import StridedTemporalModel, TemporalModel
 from vp3d_cli.skeletons import get
 from vp3d_cli.train.config import TrainConfig
+from vp3d_cli.train.logs import Means
+from vp3d_cli.train.memory import shortage_explained
 from vp3d_cli.train.mocap import Mocap, read_mocap
 from vp3d_cli.train.paper.losses import weighted_mpjpe
 from vp3d_cli.train.run_folder import BEST, load_state, save_state
@@ -101,6 +103,7 @@ def held_out_sequences(config: TrainConfig) -> Batch:
 class Trainer:
     """A run in a folder: `lifter.safetensors` (best so far), `last.pt` (to resume), `log.csv`."""
 
+    @shortage_explained()
     def __init__(self, config: TrainConfig, folder: Path, device: str = "cpu") -> None:
         self.config, self.folder, self.device = config, folder, torch_device(device)
         self.mocap = read_mocap(config.data.mocap, config.data.split, "train")
@@ -113,12 +116,15 @@ class Trainer:
         self.pose = self._network(h36m.num_joints)
         self.trajectory = self._network(1) if schedule.trajectory_every else None
         parameters = [p for network in self._networks() for p in network.parameters()]
-        self.optimizer = torch.optim.Adam(parameters, lr=schedule.learning_rate, amsgrad=True)
+        self.optimizer = torch.optim.Adam(
+            parameters, lr=schedule.learning_rate, amsgrad=schedule.amsgrad
+        )
         self.steps = 0
         self.epoch = 0
         self._set_momentum()
         self.history: list[EpochReport] = []
 
+    @shortage_explained()
     def run(self, progress: Callable[[int, int], None] | None = None) -> EpochReport:
         """Train to the end of the schedule and return the best epoch.
 
@@ -137,14 +143,16 @@ class Trainer:
             prefetch_factor=32,
             generator=torch.Generator(),
         )
-        loss_sum = 0.0
+        means = Means()
         for step, batch in enumerate(loader, start=first + 1):
-            loss_sum += self._step(batch)
+            means.add({"pose_loss": self._step(batch)})
             if progress:
                 progress(step, total)
-            if step % schedule.steps_per_epoch == 0:
-                self._end_epoch(loss_sum / schedule.steps_per_epoch * 1000)
-                loss_sum = 0.0
+            within = (step - 1) % schedule.steps_per_epoch + 1
+            means.tell(self.epoch + 1, within, schedule.steps_per_epoch)
+            if within == schedule.steps_per_epoch:
+                self._end_epoch(means.so_far()["pose_loss"] * 1000)
+                means = Means()
         if not self.history:
             raise DataError(f"{self.folder}: nothing was trained and nothing to resume")
         return min(self.history, key=lambda report: report.mpjpe_mm)
@@ -238,7 +246,8 @@ class Trainer:
         )
 
     def _save_best(self, report: EpochReport) -> None:
-        training = self.config.to_json() | {"best": dataclasses.asdict(report)}
+        known = {k: v for k, v in dataclasses.asdict(report).items() if not math.isnan(v)}
+        training = self.config.to_json() | {"best": known}
         config = dataclasses.replace(
             self.config.model, fps_range=self.config.synthesis.fps, training=training
         )

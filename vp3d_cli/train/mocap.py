@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,8 @@ import numpy as np
 from vp3d_cli.errors import DataError
 from vp3d_cli.types import Float, Int
 
+# What NumPy raises at archives that are cut off, and at what is no archive.
+_DAMAGED = (OSError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error)
 FACE = ("Nose", "LEye", "REye", "LEar", "REar")
 
 
@@ -83,17 +87,27 @@ def _read_file(file: Path) -> Mocap:
             names = [str(name) for name in data["joint_names"]]
             face = [names.index(name) for name in FACE]
             joints = data["joints_mm"][:, [*range(17), *face]].astype(np.float32) / 1000
-            return Mocap(
-                joints,
-                data["clip_start"].astype(np.int32),
-                float(data["fps"]),
-                tuple(str(name) for name in data["clip_name"]),
-            )
-    except (OSError, KeyError, ValueError, IndexError) as error:
+            starts, fps = data["clip_start"].astype(np.int32), float(data["fps"])
+            clips = tuple(str(name) for name in data["clip_name"])
+            _require_clips(joints, starts, fps, len(clips))
+            return Mocap(joints, starts, fps, clips)
+    except (*_DAMAGED, KeyError, ValueError, IndexError) as error:
         raise DataError(
             f"{file}: cannot be read as motion capture; its layout is described in "
             f"vp3d_cli/train/mocap.py: {error}"
         ) from error
+
+
+def _require_clips(joints: Float, starts: Int, fps: float, count: int) -> None:
+    """Refuse arrays that do not go together; raises ValueError."""
+    if joints.ndim != 3 or joints.shape[2] != 3 or not np.isfinite(joints).all():
+        raise ValueError(f"joints_mm: expected finite (F, joints, 3), got {joints.shape}")
+    if starts.shape != (count + 1,) or (np.diff(starts) < 1).any():
+        raise ValueError(f"clip_start: expected {count + 1} ascending frames")
+    if starts[0] != 0 or starts[-1] != len(joints):
+        raise ValueError(f"clip_start: expected 0 to {len(joints)}, got {starts[0]}, {starts[-1]}")
+    if not 0 < fps < 10_000:
+        raise ValueError(f"fps: expected frames a second, got {fps:g}")
 
 
 def _clips_of_split(split_file: Path, split: str) -> set[tuple[str, str]]:
@@ -101,7 +115,7 @@ def _clips_of_split(split_file: Path, split: str) -> set[tuple[str, str]]:
         with split_file.open(newline="", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))
         return {(row["file"], row["clip"]) for row in rows if row["split"] == split}
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, csv.Error) as error:
         raise DataError(
             f"{split_file}: expected a CSV with the columns file, clip, split: {error}"
         ) from error

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vp3d_cli.lift.normalise import body_size
+from vp3d_cli.train.tables import require_above_zero, require_ascending, require_range
 from vp3d_cli.types import Bool, Float, Real
 
 _FACE = slice(0, 5)
@@ -18,8 +19,9 @@ _LEGS = ((13, 14), (15, 16))
 _ARMS = ((7, 8), (9, 10))
 _LOWER_BODY = (13, 14, 15, 16)
 _LIMBS = ((7, 9), (8, 10), (13, 15), (14, 16))
-# How much each keypoint errs beside their mean: MoveNet against reprojected references on two real
-# views (tests/bench/detector_noise.py), left and right as one.
+# How much each keypoint errs over time beside their mean: MoveNet against reprojected references
+# on two real views (tests/bench/detector_noise.py), left and right as one. The face is measured
+# against triangulated faces, on the second view, since they are wrong on the first.
 _ERRS_PAIRS = (2.0, 1.1, 1.0, 1.4, 0.9, 0.75, 0.7)  # face, then shoulders down to ankles
 _ERRS = np.array([_ERRS_PAIRS[0]] * 5 + [e for e in _ERRS_PAIRS[1:] for _ in range(2)])
 
@@ -53,6 +55,13 @@ class Noise:
     cut: float = 0.05
     gap: float = 0.12
 
+    def __post_init__(self) -> None:
+        require_range(self, ("offset", "jitter"), 0)
+        require_range(self, ("outlier", "occlusion", "limb", "swap", "merge", "cut", "gap"), 0, 1)
+        require_range(self, ("swap_frames",), 1)
+        require_above_zero(self, ("memory_s",))
+        require_ascending(self, ("memory_s",))
+
 
 def spoil(
     points: Real, face_turned: Real, fps: Real, noise: Noise, rng: np.random.Generator
@@ -67,7 +76,8 @@ def spoil(
     points = points + unit * rng.normal(0, noise.offset, (size, 1, 17, 2))
 
     level = np.exp(rng.normal(0, 0.4, (size, 1, 17))) * np.exp(rng.normal(0, 0.4, (size, 1, 1)))
-    memory = np.exp(rng.uniform(*np.log(noise.memory_s), size))
+    low, high = np.log(noise.memory_s)
+    memory = np.exp(rng.uniform(low, high, size))
     shake = _correlated(rng.normal(0, 1, points.shape), np.exp(-1 / (fps * memory)))
     points = points + unit * noise.jitter * (level * _ERRS)[..., None] * shake
     flicker = _correlated(rng.normal(0, 1, (size, length, 17)), np.full(size, 0.8))

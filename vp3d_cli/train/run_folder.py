@@ -1,8 +1,7 @@
-"""The folder of a training run: `lifter.safetensors` (best so far), `last.pt`, `log.csv`."""
+"""The folder of a training run: `lifter.safetensors` (best so far), `last.pt`, and its logs."""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,9 +11,12 @@ import torch
 
 from vp3d_cli.errors import DataError, OutputError
 from vp3d_cli.files import written_whole
+from vp3d_cli.train.logs import LOG, write_logs
 from vp3d_cli.types import Json
 
-BEST, LAST, LOG = "lifter.safetensors", "last.pt", "log.csv"
+__all__ = ["BEST", "LAST", "LOG", "Resumable", "load_state", "open_run", "save_state"]
+
+BEST, LAST = "lifter.safetensors", "last.pt"
 
 
 class Resumable(Protocol):
@@ -46,7 +48,7 @@ def open_run(build: Callable[[], T], folder: Path, *, resume: bool) -> T:
 
 
 def save_state(folder: Path, state: dict[str, Any], history: Sequence[Any]) -> None:
-    """Write what resuming needs, and the log, whole or not at all.
+    """Write what resuming needs, and the logs, each whole or not at all.
 
     Args:
         folder: of the run.
@@ -60,10 +62,7 @@ def save_state(folder: Path, state: dict[str, Any], history: Sequence[Any]) -> N
     rows = [dataclasses.asdict(report) for report in history]
     with written_whole(folder / LAST) as temporary:
         torch.save({**state, **random, "history": rows}, temporary)
-    with written_whole(folder / LOG) as temporary, temporary.open("w") as stream:
-        writer = csv.DictWriter(stream, [field.name for field in dataclasses.fields(history[0])])
-        writer.writeheader()
-        writer.writerows(rows)
+    write_logs(folder, rows)
 
 
 def load_state(folder: Path, config: Json) -> dict[str, Any]:

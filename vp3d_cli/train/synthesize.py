@@ -17,6 +17,7 @@ from vp3d_cli.lift.normalise import HALF_WINDOW_S, person
 from vp3d_cli.skeletons import get
 from vp3d_cli.train.mocap import Mocap
 from vp3d_cli.train.noise import Noise, spoil
+from vp3d_cli.train.tables import require_above_zero, require_ascending, require_range
 from vp3d_cli.types import Float, Real
 
 _H36M = get("h36m17")
@@ -63,10 +64,17 @@ class Synthesis:
     focal_sigma: float = 0.15
     noise: Noise = Noise()  # noqa: RUF009  (frozen, so sharing it is safe)
 
+    def __post_init__(self) -> None:
+        require_range(self, ("speed_sigma", "limb_bend", "lean", "focal_sigma"), 0)
+        require_range(self, ("arm_swap", "leg_swap", "tilt"), 0, 1)
+        require_above_zero(self, ("fps", "distance"))
+        require_ascending(self, ("fps", "distance"))
+
     def as_recorded(self) -> Synthesis:
         """The same with everybody moving as the mocap has it."""
-        still = dict.fromkeys(("speed_sigma", "arm_swap", "leg_swap", "limb_bend"), 0.0)
-        return dataclasses.replace(self, lean=0, tilt=0, **still)
+        return dataclasses.replace(
+            self, speed_sigma=0, arm_swap=0, leg_swap=0, limb_bend=0, lean=0, tilt=0
+        )
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,19 @@ import dataclasses
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from vp3d_cli.datasets import Sequence
 from vp3d_cli.errors import DataError
 from vp3d_cli.lift.config import LifterConfig
-from vp3d_cli.train.config import build, read_toml
+from vp3d_cli.train.config import require_schedule
+from vp3d_cli.train.tables import (
+    build,
+    file_names,
+    read_toml,
+    require_above_zero,
+    require_range,
+    require_tables,
+)
 from vp3d_cli.types import Json
 
 TABLES = ("model", "data", "train", "semi")
@@ -42,8 +49,8 @@ class Data:
         for name in ("train", "test"):
             if not getattr(self, name):
                 raise ValueError(f"{name}: expected subjects")
-        if not 0 < self.subset <= 1 or self.downsample < 1:
-            raise ValueError("subset: expected above 0, at most 1; downsample: at least 1")
+        require_above_zero(self, ("subset",), 1)
+        require_range(self, ("downsample",), 1)
         for a, b in (("train", "test"), ("train", "unlabelled"), ("test", "unlabelled")):
             if both := set(getattr(self, a)) & set(getattr(self, b)):
                 raise ValueError(f"{', '.join(sorted(both))}: in {a} and in {b}")
@@ -77,14 +84,8 @@ class Schedule:
     seed: int = 1234
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.batch_size, self.stride, self.evaluate_every) < 1:
-            raise ValueError("epochs, batch_size, stride, evaluate_every: at least 1")
-        if self.seed < 0:
-            raise ValueError("seed: at least 0")
-        if min(self.learning_rate, self.learning_rate_decay, *self.bn_momentum) <= 0:
-            raise ValueError("learning rates and bn_momentum: above 0")
-        if self.batch_size % self.stride:
-            raise ValueError(f"batch_size {self.batch_size}: not a multiple of stride")
+        require_schedule(self)
+        require_range(self, ("evaluate_every",), 1)
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,9 @@ class Semi:
     bone_length: bool = True
 
     def __post_init__(self) -> None:
-        if self.warmup < 0 or self.projection not in ("full", "linear", "none"):
-            raise ValueError("warmup: at least 0; projection: full, linear or none")
+        require_range(self, ("warmup",), 0)
+        if self.projection not in ("full", "linear", "none"):
+            raise ValueError(f"projection: expected full, linear or none, got {self.projection!a}")
 
 
 @dataclass(frozen=True)
@@ -137,22 +139,19 @@ def read_paper_config(file: Path) -> PaperConfig:
         DataError: not TOML, or a table or a key is unknown, missing or unusable.
     """
     tables = read_toml(file)
-    for table, values in tables.items():
-        if table not in TABLES or not isinstance(values, dict):
-            raise DataError(f"{file}: '{table}': expected the tables {', '.join(TABLES)}")
-    data: dict[str, Any] = dict(tables.get("data", {}))
-    files = data.get("files", [])
-    data["files"] = tuple(
-        file.parent / name for name in ([files] if isinstance(files, str) else files)
-    )
+    require_tables(file, tables, TABLES)
+    data = dict(tables.get("data", {}))
+    data["files"] = file_names(data.get("files", []), file.parent)
     config = PaperConfig(
         build(LifterConfig, tables.get("model", {}), file, "model"),
         build(Data, data, file, "data"),
         build(Schedule, tables.get("train", {}), file, "train"),
         build(Semi, tables.get("semi", {}), file, "semi"),
     )
-    if config.model.normalisation != "screen":
-        raise DataError(f"{file}: [model] trains on sequences with normalisation = 'screen'")
+    if (got := config.model.normalisation) != "screen":
+        raise DataError(
+            f"{file}: table [model]: normalisation: expected 'screen' for sequences, got {got!a}"
+        )
     return config
 
 

@@ -19,6 +19,8 @@ from vp3d_cli.errors import DataError
 from vp3d_cli.evaluate import metrics
 from vp3d_cli.lift.checkpoint import Checkpoint, save_checkpoint
 from vp3d_cli.lift.model import StridedTemporalModel, TemporalModel
+from vp3d_cli.train.logs import Means
+from vp3d_cli.train.memory import shortage_explained
 from vp3d_cli.train.paper import losses
 from vp3d_cli.train.paper.chunks import Batch, Chunks, screen_inputs
 from vp3d_cli.train.paper.config import PaperConfig, select, subset
@@ -34,7 +36,11 @@ _SAME_PLACE = {"left_foot": "left_ankle", "right_foot": "right_ankle"}
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One row of the log. Errors in millimetres; the loss is the sum of all terms."""
+    """One row of the log. Errors in millimetres; the loss is the sum of the four terms.
+
+    Pose and bone length in metres, the trajectory's weighted by 1 / depth, the reprojection in half
+    widths of the picture; NaN where a term was not trained with.
+    """
 
     epoch: int
     loss: float
@@ -44,11 +50,16 @@ class EpochReport:
     n_mpjpe_mm: float
     mpjve_mm: float
     learning_rate: float
+    pose_loss: float = math.nan
+    trajectory_loss: float = math.nan
+    reprojection_loss: float = math.nan
+    bone_length_loss: float = math.nan
 
 
 class PaperTrainer:
     """A run in a folder: `lifter.safetensors` (best so far), `last.pt` (to resume), `log.csv`."""
 
+    @shortage_explained()
     def __init__(
         self,
         config: PaperConfig,
@@ -87,6 +98,7 @@ class PaperTrainer:
         self.history: list[EpochReport] = []
         self._set_momentum()
 
+    @shortage_explained()
     def run(self, progress: Callable[[int, int], None] | None = None) -> EpochReport:
         """Train to the end of the schedule and return the best epoch.
 
@@ -94,13 +106,13 @@ class PaperTrainer:
         """
         steps = -(-len(self.labelled) // self._rows())
         while self.epoch < self.config.train.epochs:
-            total, errors = 0.0, 0.0
-            for step, (seen, unseen) in enumerate(self._batches()):
-                loss, error = self._step(seen, unseen)
-                total, errors = total + loss, errors + error
+            means = Means()
+            for step, (seen, unseen) in enumerate(self._batches(), start=1):
+                means.add(self._step(seen, unseen))
                 if progress:
-                    progress(self.epoch * steps + step + 1, self.config.train.epochs * steps)
-            self._end_epoch(total / steps, errors / steps * 1000)
+                    progress(self.epoch * steps + step, self.config.train.epochs * steps)
+                means.tell(self.epoch + 1, step, steps)
+            self._end_epoch(means.so_far())
         if not self.history:
             raise DataError(f"{self.folder}: nothing was trained and nothing to resume")
         return min(self.history, key=lambda report: report.mpjpe_mm)
@@ -121,8 +133,8 @@ class PaperTrainer:
             chosen = others[first : first + len(part)]
             yield self.labelled.batch(part), self.unlabelled.batch(chosen)
 
-    def _step(self, seen: Batch, unseen: Batch | None) -> tuple[float, float]:
-        """One optimiser step; returns the loss and the error of the pose, metres."""
+    def _step(self, seen: Batch, unseen: Batch | None) -> dict[str, float]:
+        """One optimiser step; returns the losses of `EpochReport` that it had."""
         schedule = self.config.train
         mixed = schedule.mixed_precision and self.device.type == "cuda"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
@@ -130,21 +142,24 @@ class PaperTrainer:
             poses = self.pose.train()(inputs).float()
             paths = None if self.trajectory is None else self.trajectory.train()(inputs).float()
         labelled = len(seen.inputs)
-        error = losses.mpjpe(poses[:labelled], seen.joints)
-        loss = error
+        terms = {"pose_loss": losses.mpjpe(poses[:labelled], seen.joints)}
         if paths is not None:
-            loss = loss + losses.weighted_mpjpe(paths[:labelled], seen.root)
+            terms["trajectory_loss"] = losses.weighted_mpjpe(paths[:labelled], seen.root)
         if unseen is not None and paths is not None:
-            loss = loss + self._without_labels(poses, paths[labelled:], unseen, labelled)
+            terms |= self._without_labels(poses, paths[labelled:], unseen, labelled)
+        loss = torch.stack(list(terms.values())).sum()
         self.optimizer.zero_grad()
         torch.autograd.backward(loss)
         self.optimizer.step()
-        return float(loss.item()), float(error.item())
+        values = torch.stack([loss, *terms.values()]).detach().tolist()
+        return dict(zip(("loss", *terms), values, strict=True))
 
-    def _without_labels(self, poses: Tensor, paths: Tensor, unseen: Batch, labelled: int) -> Tensor:
+    def _without_labels(
+        self, poses: Tensor, paths: Tensor, unseen: Batch, labelled: int
+    ) -> dict[str, Tensor]:
         """The losses that need no 3D: where the joints are seen, and how long the bones are."""
         semi, guessed = self.config.semi, poses[labelled:]
-        loss = poses.new_zeros(())
+        terms: dict[str, Tensor] = {}
         if semi.projection != "none":
             joints, keypoints = self._pairs
             before = self.config.model.context[0]
@@ -153,13 +168,13 @@ class PaperTrainer:
             projected = losses.project(
                 (guessed + paths)[:, :, joints], unseen.cameras, linear=semi.projection == "linear"
             )
-            loss = loss + losses.reprojection(projected, now)
+            terms["reprojection_loss"] = losses.reprojection(projected, now)
         if semi.bone_length:
             bones = self._skeleton_out.edge_indices
-            loss = loss + losses.bone_length_gap(poses[:labelled], guessed, bones)
-        return loss
+            terms["bone_length_loss"] = losses.bone_length_gap(poses[:labelled], guessed, bones)
+        return terms
 
-    def _end_epoch(self, loss: float, train_mm: float) -> None:
+    def _end_epoch(self, means: dict[str, float]) -> None:
         schedule = self.config.train
         self.epoch += 1
         rate = self.optimizer.param_groups[0]["lr"]
@@ -168,14 +183,16 @@ class PaperTrainer:
         self._set_momentum()
         if self.epoch % schedule.evaluate_every and self.epoch < schedule.epochs:
             return
-        report = self._evaluate(loss, train_mm, rate)
+        report = self._evaluate(means, rate)
         self.history.append(report)
         if report.mpjpe_mm <= min(past.mpjpe_mm for past in self.history):
             self._save_best(report)
         self._save_last()
-        _log.info("epoch %d: train %.1f mm, test %.1f mm", self.epoch, train_mm, report.mpjpe_mm)
+        _log.info(
+            *("epoch %d: train %.1f mm, test %.1f mm", self.epoch, report.train_mm, report.mpjpe_mm)
+        )
 
-    def _evaluate(self, loss: float, train_mm: float, rate: float) -> EpochReport:
+    def _evaluate(self, terms: dict[str, float], rate: float) -> EpochReport:
         """On the test subjects, every frame, without flip averaging."""
         whole = self._whole_network()
         kinds: dict[str, list[Float]] = {"mpjpe": [], "p_mpjpe": [], "n_mpjpe": [], "mpjve": []}
@@ -186,8 +203,11 @@ class PaperTrainer:
             for name, values in kinds.items():
                 error = float(getattr(metrics, name)(predicted, target).mean())
                 values.append(np.full(len(sequence), error, np.float32))
-        means = {f"{n}_mm": float(np.concatenate(v).mean()) * 1000 for n, v in kinds.items()}
-        return EpochReport(self.epoch, loss, train_mm, **means, learning_rate=rate)
+        errors = {f"{n}_mm": float(np.concatenate(v).mean()) * 1000 for n, v in kinds.items()}
+        train_mm = terms["pose_loss"] * 1000
+        return EpochReport(
+            epoch=self.epoch, train_mm=train_mm, **errors, learning_rate=rate, **terms
+        )
 
     @torch.no_grad()
     def _predict(self, network: TemporalModel, sequence: Sequence) -> Float:
@@ -248,7 +268,8 @@ class PaperTrainer:
         )
 
     def _save_best(self, report: EpochReport) -> None:
-        training = self.config.to_json() | {"best": dataclasses.asdict(report)}
+        known = {k: v for k, v in dataclasses.asdict(report).items() if not math.isnan(v)}
+        training = self.config.to_json() | {"best": known}
         config = dataclasses.replace(self.config.model, training=training)
         trajectory = None if self.trajectory is None else self.trajectory.state_dict()
         save_checkpoint(Checkpoint(config, self.pose.state_dict(), trajectory), self.folder / BEST)
