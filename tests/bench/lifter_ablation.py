@@ -27,13 +27,14 @@ from vp3d_cli.train.loop import Trainer, held_out_sequences
 from vp3d_cli.train.synthesize import Batch
 
 _QUIET = dict.fromkeys(
-    ("offset", "jitter", "outlier", "occlusion", "limb", "swap", "merge", "cut", "gap"), 0.0
+    ("offset", "jitter", "face", "outlier", "occlusion", "limb", "swap", "merge", "cut", "gap"), 0.0
 )
 # Name: table.key = value.
 VARIANTS: dict[str, dict[str, Any]] = {
     "base": {},
     "no faults of a detector": {f"noise.{key}": value for key, value in _QUIET.items()},
     "faults, offset and jitter twice as large": {"noise.offset": 0.06, "noise.jitter": 0.04},
+    "no face taken for elsewhere": {"noise.face": 0.0},
     "no limbs of other clips": {"synthesis.arm_swap": 0.0, "synthesis.leg_swap": 0.0},
     "limbs of other clips twice as often": {"synthesis.arm_swap": 0.8, "synthesis.leg_swap": 0.5},
     "no bent limbs, no leaning trunks": {"synthesis.limb_bend": 0.0, "synthesis.lean": 0.0},

@@ -32,7 +32,9 @@ _FIGURE = """
 0 -.02 1.52  0 0 1.64  .16 0 1.4  .2 0 1.12  .2 -.02 .88  -.16 0 1.4  -.2 0 1.12  -.2 -.02 .88
 0 -.1 1.55  .03 -.08 1.58  -.03 -.08 1.58  .07 0 1.56  -.07 0 1.56
 """
-QUIET = Noise(offset=0, jitter=0, outlier=0, occlusion=0, limb=0, swap=0, merge=0, cut=0, gap=0)
+QUIET = Noise(
+    offset=0, jitter=0, face=0, outlier=0, occlusion=0, limb=0, swap=0, merge=0, cut=0, gap=0
+)
 STILL = Synthesis(speed_sigma=0, arm_swap=0, leg_swap=0, limb_bend=0, lean=0, tilt=0, noise=QUIET)
 
 

@@ -15,7 +15,9 @@ from vp3d_cli.train.noise import Noise
 from vp3d_cli.train.synthesize import Synthesis
 from vp3d_cli.train.views import synthesize_sequences
 
-QUIET = Noise(offset=0, jitter=0, outlier=0, occlusion=0, limb=0, swap=0, merge=0, cut=0, gap=0)
+QUIET = Noise(
+    offset=0, jitter=0, face=0, outlier=0, occlusion=0, limb=0, swap=0, merge=0, cut=0, gap=0
+)
 # From the neck: nose, eyes, ears.
 FACE = "0 -.1 .03  .03 -.08 .06  -.03 -.08 .06  .07 0 .04  -.07 0 .04"
 OPTIONS = Synthesis(noise=QUIET)

@@ -18,6 +18,7 @@ _FACE = slice(0, 5)
 _LEGS = ((13, 14), (15, 16))
 _ARMS = ((7, 8), (9, 10))
 _LOWER_BODY = (13, 14, 15, 16)
+_CHANCES = ("face", "outlier", "occlusion", "limb", "swap", "merge", "cut", "gap")
 _LIMBS = ((7, 9), (8, 10), (13, 15), (14, 16))
 # How much each keypoint errs over time beside their mean: MoveNet against reprojected references
 # on two real views (tests/bench/detector_noise.py), left and right as one. The face is measured
@@ -34,6 +35,7 @@ class Noise:
         offset: constant misplacement of each keypoint.
         jitter: noise over time; its scale varies from sequence to sequence and joint to joint.
         memory_s: how long a misplacement lasts, low and high, log-uniform.
+        face: chance that the face is taken for being elsewhere, as where it is blurred.
         outlier: chance that a keypoint is anywhere, for one frame.
         occlusion: chance that a joint is guessed for a while.
         limb: the same for each whole arm and leg.
@@ -46,6 +48,7 @@ class Noise:
     offset: float = 0.03
     jitter: float = 0.02
     memory_s: tuple[float, float] = (0.02, 0.4)
+    face: float = 0.12
     outlier: float = 0.006
     occlusion: float = 0.05
     limb: float = 0.03
@@ -57,7 +60,7 @@ class Noise:
 
     def __post_init__(self) -> None:
         require_range(self, ("offset", "jitter"), 0)
-        require_range(self, ("outlier", "occlusion", "limb", "swap", "merge", "cut", "gap"), 0, 1)
+        require_range(self, _CHANCES, 0, 1)
         require_range(self, ("swap_frames",), 1)
         require_above_zero(self, ("memory_s",))
         require_ascending(self, ("memory_s",))
@@ -89,6 +92,7 @@ def spoil(
         unit * 0.12 * (1 - away[..., None, None]) * rng.normal(0, 1, (size, 1, 5, 2))
     )
 
+    points, scores = _lose_face(points, scores, unit, noise.face, rng)
     points, scores = _trade_sides(points, scores, noise, rng)
     points, scores = _occlude(points, scores, unit, noise, rng)
     lost = rng.random(scores.shape) < noise.outlier
@@ -117,6 +121,21 @@ def _runs(
     at = np.arange(length)
     happens = (rng.random(shape) < chance)[..., None]
     return np.asarray(happens & (at >= first) & (at < first + frames))
+
+
+def _lose_face(
+    points: Real, scores: Real, unit: Real, chance: float, rng: np.random.Generator
+) -> tuple[Real, Real]:
+    """Faces elsewhere; as far and unsteady as MoveNet has a pixelated one on the first view."""
+    points, scores = points.copy(), scores.copy()
+    size, length = points.shape[:2]
+    lost = (rng.random(size) < chance)[:, None, None, None]
+    wander = _correlated(rng.normal(0, 0.12, (size, length, 1, 2)), np.full(size, 0.85))
+    shake = _correlated(rng.normal(0, 0.06, (size, length, 5, 2)), np.full(size, 0.7))
+    away = rng.normal(0, 0.2, (size, 1, 1, 2)) + wander + shake
+    points[..., _FACE, :] += unit * lost * away
+    scores[..., _FACE] *= np.where(lost[..., 0], rng.uniform(0.5, 1, (size, 1, 1)), 1)
+    return points, scores
 
 
 def _trade_sides(
