@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from vp3d_cli.errors import BackendUnavailableError
@@ -28,6 +30,19 @@ def torch_device(name: str) -> torch.device:
             "use --device cpu, or install a CUDA build of PyTorch"
         )
     return device
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """PyTorch's sums on a CPU differ in their last bits with the number of threads: take one."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def describe_gpus() -> str:

@@ -25,6 +25,10 @@ class VideoError(Vp3dError):
     exit_code = 3
 
 
+class NoFramesError(VideoError):
+    """The part of a video that was asked for has no frame."""
+
+
 class WeightsError(Vp3dError):
     """Weights are unknown, unreachable, or not what they should be."""
 
@@ -51,3 +55,7 @@ class OutputError(Vp3dError):
     """A result cannot be written: read-only folder, full disk."""
 
     exit_code = 7
+
+
+class DiskFullError(OutputError):
+    """The disk, or somebody's share of it, is full: whatever is written next fails too."""

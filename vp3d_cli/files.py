@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from vp3d_cli.errors import OutputError
+from vp3d_cli.errors import DiskFullError, OutputError
 
 _BLOCK = 1 << 20
 
@@ -21,7 +22,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     exception, Ctrl-C included, it is removed and what stood at `path` is untouched.
 
     Raises:
-        OutputError: the folder is missing or not writable, or the disk is full.
+        OutputError: the folder is missing or not writable; DiskFullError where the disk is full.
     """
     try:
         if path.exists() and not path.is_file():  # renaming would replace even /dev/null
@@ -39,13 +40,22 @@ def written_whole(path: Path) -> Iterator[Path]:
     except OSError as error:
         if isinstance(error.filename, str) and Path(error.filename).parent != path.parent:
             raise  # it is about another file, opened while this one was being written
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise unwritable(path, error) from error
 
 
-def sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
+def unwritable(path: Path, error: OSError) -> OutputError:
+    """What to raise where `path` cannot be written."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    kind = DiskFullError if full else OutputError
+    return kind(f"{path}: cannot be written: {error.strerror or error}")
+
+
+def sha256(path: Path, beat: Callable[[], None] | None = None) -> str:
+    """SHA-256 of a file's bytes, in hex; `beat` is called now and then meanwhile."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(_BLOCK):
             digest.update(block)
+            if beat:
+                beat()
     return digest.hexdigest()

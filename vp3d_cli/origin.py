@@ -28,6 +28,7 @@ def describe(video: VideoInfo) -> Json:
             "duration_s": video.duration_s,
             "has_audio": video.has_audio,
             "num_frames": video.num_frames,
+            **({} if video.lens_mm is None else {"lens_mm": video.lens_mm}),
         },
     }
 
@@ -50,6 +51,8 @@ def video_of(keypoints: Keypoints2D) -> VideoInfo:
     rotation, duration_s = told.get("rotation"), told.get("duration_s")
     promised = told.get("num_frames", keypoints.num_frames)
     known = isinstance(duration_s, (int, float)) and 0 <= duration_s < math.inf
+    lens_mm = told.get("lens_mm")
+    has_lens = isinstance(lens_mm, (int, float)) and 0 < lens_mm < math.inf
     return VideoInfo(
         path=Path(source_of(keypoints)["name"]),
         width=width,
@@ -59,6 +62,7 @@ def video_of(keypoints: Keypoints2D) -> VideoInfo:
         rotation=rotation if rotation in (0, 90, 180, 270) else 0,
         duration_s=duration_s if known else None,
         has_audio=told.get("has_audio") is True,
+        lens_mm=lens_mm if has_lens else None,
     )
 
 
@@ -102,6 +106,23 @@ def file_of(keypoints: Keypoints2D) -> Json:
     if "file" not in keypoints.provenance:
         return _dict(keypoints.provenance.get("keypoints"))
     return {k: v for k, v in keypoints.provenance.items() if k not in ("source", "origin")}
+
+
+def as_found(keypoints: Keypoints2D, name: str) -> Keypoints2D:
+    """Keypoints of a file of ours as they were before they were written.
+
+    Args:
+        keypoints: as read.
+        name: of the video, which may be called otherwise now.
+    """
+    source = source_of(keypoints)
+    known_as = f"{source['name']}:"
+    warnings = [
+        f"{name}:{warning.removeprefix(known_as)}" if warning.startswith(known_as) else warning
+        for warning in warnings_of(keypoints)
+    ]
+    told = {**_told(keypoints), "source": source | {"name": name}, "warnings": warnings}
+    return dataclasses.replace(keypoints, provenance=told)
 
 
 def name_of(keypoints: Keypoints2D) -> str:

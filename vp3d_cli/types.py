@@ -102,6 +102,7 @@ class VideoInfo:
         rotation: degrees clockwise that the stored frames are turned to stand upright.
         duration_s: what the container promises; None where it does not say.
         has_audio: an audio stream exists.
+        lens_mm: focal length on 35 mm film that gives the same picture; None where not told.
     """
 
     path: Path
@@ -112,6 +113,7 @@ class VideoInfo:
     rotation: int = 0
     duration_s: float | None = None
     has_audio: bool = False
+    lens_mm: float | None = None
 
 
 @dataclass(frozen=True)
@@ -271,6 +273,13 @@ class BatchDetector(Detector, Protocol):
     def batch_size(self) -> int: ...
 
     def detect_batch(self, frames: Sequence[Frame]) -> list[Detections]: ...
+
+
+@runtime_checkable
+class RememberingDetector(Detector, Protocol):
+    """A detector to which earlier frames matter; it is told when another video begins."""
+
+    def forget(self) -> None: ...
 
 
 @dataclass(frozen=True)

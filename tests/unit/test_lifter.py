@@ -97,7 +97,7 @@ def test_person_normalisation_turns_predictions_back_to_camera_axes() -> None:
     track, lifter, video = _moving(30), seeded_lifter(PERSON), make_video()
     (joints,) = lifter.lift([track], video, CAMERA)
     assert np.abs(joints.joints[:, 0]).max() == 0
-    rotations = lifter._prepare(track, video, CAMERA).rotations
+    rotations = lifter.prepare(track, video, CAMERA).rotations
     hips = track.keypoints[:, [11, 12]].mean((0, 1)) - [video.width / 2, video.height / 2]
     aim = np.array([*hips / CAMERA.focal_px, 1])
     # The virtual camera's z axis, in camera axes, points at the hips.

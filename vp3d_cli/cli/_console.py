@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _LABELS = {
+    "adapt": "Adapting",
     "detect": "Finding people",
     "fetch": "Fetching",
     "lift": "Lifting to 3D",

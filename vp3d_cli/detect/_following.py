@@ -60,6 +60,10 @@ class Following:
     def __init__(self, detector: PartDetector, full_every_s: float = FULL_EVERY_S) -> None:
         self._detector = detector
         self._full_every_s = full_every_s
+        self.forget()
+
+    def forget(self) -> None:
+        """Be as before the first frame: another video begins."""
         self._boxes: Float = np.zeros((0, 4), np.float32)
         self._last_s = self._full_s = -np.inf
         self._parts = 0

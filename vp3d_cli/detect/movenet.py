@@ -5,6 +5,7 @@ The weights come with the package. Up to six people a frame, COCO-17 order, CPU 
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -103,7 +104,8 @@ class MoveNet:
 
         Args:
             settings: the measured ones by default.
-            threads: for onnxruntime; 0 takes one per physical core.
+            threads: for onnxruntime; 0 takes what OMP_NUM_THREADS says, as PyTorch does, or one
+                per physical core.
         """
         self.settings = settings or Settings()
         self._multipose = _session(_MULTIPOSE, threads)
@@ -198,12 +200,18 @@ def _chosen(scores: Float, least: float) -> Bool:
 
 def _session(file_name: str, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads or _threads_of_environment()
     options.log_severity_level = 3
     # Two sessions take turns: idle threads of one must not spin while the other computes.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     content = weights.verified_bytes(file_name)
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def _threads_of_environment() -> int:
+    """What OMP_NUM_THREADS says; 0 where it says nothing."""
+    said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(said) if said.isascii() and said.isdecimal() else 0
 
 
 def _run(session: Any, image: Image) -> Float:

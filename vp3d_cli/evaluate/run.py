@@ -17,7 +17,7 @@ from vp3d_cli.errors import DataError, SkeletonMismatchError
 from vp3d_cli.evaluate.matching import Match, match
 from vp3d_cli.evaluate.protocol import Errors, clip_errors
 from vp3d_cli.lift.lifter import Lifter
-from vp3d_cli.pipeline.lifting import DEFAULT_FOCAL
+from vp3d_cli.pipeline.cameras import DEFAULT_FOCAL
 from vp3d_cli.types import Bool, Camera, Float, Json, Track2D, VideoInfo
 
 _log = logging.getLogger(__name__)

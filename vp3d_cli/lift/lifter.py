@@ -51,6 +51,11 @@ class Lifter:
         self.skeleton_in = skeletons.get(self.config.skeleton_in)
         self.skeleton_out = skeletons.get(self.config.skeleton_out)
 
+    def checkpoint(self) -> Checkpoint:
+        """The weights, as training goes on from them; they are not copied."""
+        trajectory = None if self._trajectory is None else self._trajectory.state_dict()
+        return Checkpoint(self.config, self._pose.state_dict(), trajectory)
+
     def describe(self) -> Json:
         """For the result's metadata."""
         return {
@@ -93,7 +98,7 @@ class Lifter:
             DataError: a track has frames without any keypoint.
         """
         self._check_rate(float(video.fps))
-        prepared = [self._prepare(track, video, camera) for track in tracks]
+        prepared = [self.prepare(track, video, camera) for track in tracks]
         inputs = [view.inputs for view in prepared]
         poses = self.predict(inputs, progress, flip=flip)
         if self._trajectory is None:
@@ -131,8 +136,12 @@ class Lifter:
                 self.name,
             )
 
-    def _prepare(self, track: Track2D, video: VideoInfo, camera: Camera) -> PersonView:
-        """What the network takes in, (T, J, F), and how to turn what it predicts back."""
+    def prepare(self, track: Track2D, video: VideoInfo, camera: Camera) -> PersonView:
+        """What the network takes in, (T, J, F), and how to turn what it predicts back.
+
+        Raises:
+            SkeletonMismatchError, DataError: as `lift`.
+        """
         if track.skeleton != self.skeleton_in:
             raise SkeletonMismatchError(
                 f"track {track.track_id} has the skeleton {track.skeleton.name}; "

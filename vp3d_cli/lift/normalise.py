@@ -77,14 +77,14 @@ def person(
         causal: average over the past only.
     """
     hips = [skeleton.index("left_hip"), skeleton.index("right_hip")]
-    aim = _moving_average(directions[..., hips, :].mean(-2), half_window, causal)
+    aim = moving_average(directions[..., hips, :].mean(-2), half_window, causal)
     rotations = look_at_rotations(aim)
     homogeneous = np.concatenate([directions, np.ones_like(directions[..., :1])], -1)
     seen = np.einsum("...ij,...kj->...ki", rotations, homogeneous)
     # A direction more than 80 degrees off the person is an outlier; keep the division finite.
     points = seen[..., :2] / np.maximum(seen[..., 2:], 0.17)
     size = np.log(np.maximum(body_size(points, scores), _LEAST_SIZE))
-    size = np.exp(_moving_average(size[..., None], half_window, causal))
+    size = np.exp(moving_average(size[..., None], half_window, causal))
     inputs = np.concatenate([points / size[..., None], scores[..., None]], -1)
     return PersonView(
         np.asarray(inputs, np.float32),
@@ -101,7 +101,7 @@ def body_size(points: Real, scores: Real) -> Float:
     return np.asarray(np.sqrt((np.square(points - centre) * weights).sum((-1, -2))), np.float32)
 
 
-def _moving_average(values: Real, half_window: Int, causal: bool) -> Float:
+def moving_average(values: Real, half_window: Int, causal: bool) -> Float:
     """Mean of values (..., T, C) over t - h .. t + h (or t - 2 h .. t), cut at the ends."""
     length = values.shape[-2]
     half = np.broadcast_to(np.asarray(half_window), values.shape[:-2])[..., None]

@@ -14,9 +14,10 @@ from vp3d_cli import origin
 from vp3d_cli.options import Options
 from vp3d_cli.pipeline.detecting import FirstHalf, Progress, build_detector
 from vp3d_cli.pipeline.lifting import SecondHalf, nobody
+from vp3d_cli.pipeline.models import Models
 from vp3d_cli.types import Keypoints2D, Result
 
-__all__ = ["Options", "build_detector", "detect_video", "estimate", "lift_keypoints"]
+__all__ = ["Models", "Options", "build_detector", "detect_video", "estimate", "lift_keypoints"]
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +51,10 @@ def estimate(
 
 
 def detect_video(
-    path: Path | str, options: Options | None = None, progress: Progress | None = None
+    path: Path | str,
+    options: Options | None = None,
+    progress: Progress | None = None,
+    models: Models | None = None,
 ) -> Keypoints2D:
     """The first half of `estimate`: everybody in each frame in 2D, not yet tracked.
 
@@ -58,12 +62,14 @@ def detect_video(
         path: a video, GIF or still image.
         options: see `Options`; what concerns lifting is passed over.
         progress: told ("detect", frames done, frames in all or None).
+        models: what `options` mean, where many videos go through the same models.
 
     Raises:
         VideoError, WeightsError, BackendUnavailableError: as `estimate`.
     """
-    first = FirstHalf(Path(path), options or Options())
-    _log.info("detector %s", first.choice)
+    first = FirstHalf(Path(path), options or Options(), models and models.detector)
+    if models is None:
+        _log.info("detector %s", first.choice)
     keypoints = first.run(progress)
     if not len(keypoints.frames):
         _log.warning("%s", nobody(keypoints))
@@ -71,7 +77,10 @@ def detect_video(
 
 
 def lift_keypoints(
-    keypoints: Keypoints2D, options: Options | None = None, progress: Progress | None = None
+    keypoints: Keypoints2D,
+    options: Options | None = None,
+    progress: Progress | None = None,
+    models: Models | None = None,
 ) -> Result:
     """The second half of `estimate`: 2D keypoints, ours or another tool's, to 3D.
 
@@ -81,16 +90,18 @@ def lift_keypoints(
         keypoints: with the size of the frames and their rate; see `origin.completed`.
         options: see `Options`; what concerns detection is passed over.
         progress: told ("lift", frames done, frames in all).
+        models: as in `detect_video`.
 
     Raises:
         WeightsError, BackendUnavailableError: as `estimate`.
         DataError: the keypoints say too little of the video, or do not fit the lifter.
     """
     video = origin.video_of(keypoints)
-    second = SecondHalf(
-        keypoints.skeleton, origin.detector_of(keypoints)["name"], options or Options()
-    )
-    _log.info("lifter %s", second.choice)
+    maker = origin.detector_of(keypoints)["name"]
+    lifter = models and models.lifter
+    second = SecondHalf(keypoints.skeleton, maker, options or Options(), lifter)
+    if models is None:
+        _log.info("lifter %s", second.choice)
     for warning in origin.warnings_of(keypoints):
         _log.warning("%s", warning)
     return second.run(keypoints, video, progress)

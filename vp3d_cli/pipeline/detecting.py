@@ -12,6 +12,7 @@ from time import monotonic
 import numpy as np
 
 from vp3d_cli import __version__, choices, origin, registry
+from vp3d_cli.choices import Choice
 from vp3d_cli.device import torch_device
 from vp3d_cli.options import Options
 from vp3d_cli.types import (
@@ -24,6 +25,7 @@ from vp3d_cli.types import (
     Int,
     Json,
     Keypoints2D,
+    RememberingDetector,
     Skeleton,
     VideoInfo,
 )
@@ -52,6 +54,27 @@ def build_detector(name: str, options: Options) -> Detector:
     return detector
 
 
+@dataclass(frozen=True)
+class LoadedDetector:
+    """A detector, and why it was chosen."""
+
+    choice: Choice
+    detector: Detector
+
+    @classmethod
+    def load(cls, options: Options) -> LoadedDetector:
+        """Check the device, and load what `options` mean."""
+        torch_device(options.device)
+        choice = choices.choose_detector(
+            options.detector, choices.look(), faithful=options.faithful
+        )
+        return cls(choice, build_detector(choice.name, options))
+
+    def describe(self) -> Json:
+        """For the metadata of keypoints."""
+        return self.detector.describe() | {"chosen": self.choice.why}
+
+
 class FirstHalf:
     """From a video to keypoints.
 
@@ -61,15 +84,20 @@ class FirstHalf:
         maker: name of the detector behind them, also where they come from a file.
     """
 
-    def __init__(self, path: Path, options: Options) -> None:
-        """Check the video, the device and the detector, the cheapest first."""
+    def __init__(self, path: Path, options: Options, loaded: LoadedDetector | None = None) -> None:
+        """Check the video, the device and the detector, the cheapest first.
+
+        Args:
+            path: the video.
+            options: see `Options`.
+            loaded: the detector that `options` mean, where it is loaded already.
+        """
         self._path, self._options = path, options
         video = probe(path)
-        torch_device(options.device)
-        self.choice = choices.choose_detector(
-            options.detector, choices.look(), faithful=options.faithful
-        )
-        self._detector = build_detector(self.choice.name, options)
+        self._loaded = loaded or LoadedDetector.load(options)
+        self.choice, self._detector = self._loaded.choice, self._loaded.detector
+        if isinstance(self._detector, RememberingDetector):
+            self._detector.forget()
         self.skeleton, self.maker = self._detector.skeleton, self.choice.name
         self._given: Keypoints2D | None = getattr(self._detector, "keypoints", None)
         if self._given is not None:
@@ -78,14 +106,26 @@ class FirstHalf:
             if told := origin.other_video(self._given, path):
                 _log.warning("%s", told)
 
-    def run(self, progress: Progress | None = None) -> Keypoints2D:
-        """Stream the frames; memory does not grow with the pictures."""
+    def run(
+        self,
+        progress: Progress | None = None,
+        *,
+        by_index: bool = False,
+        on_decoded: Callable[[int], None] | None = None,
+    ) -> Keypoints2D:
+        """Stream the frames; memory does not grow with the pictures.
+
+        Args:
+            progress: see `estimate`.
+            by_index: `detect_every` counts from the video's first frame, not from `start_s`.
+            on_decoded: see `VideoReader`.
+        """
         options, seen = self._options, _Seen()
-        with VideoReader(self._path, options.start_s, options.end_s) as reader:
+        with VideoReader(self._path, options.start_s, options.end_s, on_decoded) as reader:
             info = reader.info
             _log.debug("reading %d x %d at %.4g frames/s", info.width, info.height, float(info.fps))
             total = _frames_expected(info, options)
-            found = _detections(reader, self._detector, options.detect_every)
+            found = _detections(reader, self._detector, options.detect_every, by_index=by_index)
             for sight in self._announced(found, total):
                 seen.add(*sight)
                 if progress:
@@ -95,9 +135,9 @@ class FirstHalf:
         provenance = {
             **origin.describe(info),
             "version": __version__,
-            "detector": self._detector.describe() | {"chosen": self.choice.why},
+            "detector": self._loaded.describe(),
             "options": options.detection_to_json(),
-            "warnings": [reader.warning] if reader.warning else [],
+            "warnings": [_without_folder(reader.warning, self._path)] if reader.warning else [],
         }
         keypoints = seen.keypoints(info, self.skeleton, provenance)
         return keypoints if self._given is None else _of_the_file(self._given, keypoints)
@@ -122,17 +162,25 @@ class FirstHalf:
         yield from found
 
 
-def _detections(frames: Iterable[Frame], detector: Detector, every: int) -> Iterator[Found]:
+def _without_folder(warning: str, path: Path) -> str:
+    """A result says the same wherever its video lies."""
+    return warning.replace(f"{path}:", f"{path.name}:", 1)
+
+
+def _detections(
+    frames: Iterable[Frame], detector: Detector, every: int, *, by_index: bool = False
+) -> Iterator[Found]:
     """Each frame with the people in it, looked for in each `every`th frame and in the last.
 
-    Of frames that are passed over only the number and the time are kept.
+    Of frames that are passed over only the number and the time are kept. With `by_index` the
+    frame's index counts, not how many frames came before it.
     """
     at_once = detector.batch_size if isinstance(detector, BatchDetector) else 1
     waiting: list[tuple[int, float]] = []
     chosen: list[Frame] = []
     for number, (frame, is_last) in enumerate(_with_last(frames)):
         waiting.append((frame.index, frame.time_s))
-        if is_last or number % every == 0:
+        if is_last or (frame.index if by_index else number) % every == 0:
             chosen.append(frame)
         if is_last or len(chosen) == at_once:
             people = dict(zip((f.index for f in chosen), _looked(chosen, detector), strict=True))

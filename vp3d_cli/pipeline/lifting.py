@@ -4,20 +4,56 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from vp3d_cli import __version__, choices, origin, track
-from vp3d_cli.device import torch_device
+from vp3d_cli.choices import Choice
+from vp3d_cli.device import one_thread, torch_device
 from vp3d_cli.errors import SkeletonMismatchError
 from vp3d_cli.options import Options
-from vp3d_cli.types import Camera, Keypoints2D, Result, Skeleton, Track2D, VideoInfo
+from vp3d_cli.pipeline.cameras import camera_of
+from vp3d_cli.types import Json, Keypoints2D, Result, Skeleton, Track2D, VideoInfo
+
+if TYPE_CHECKING:
+    from vp3d_cli.lift.lifter import Lifter
 
 _log = logging.getLogger(__name__)
 
 # Told the stage, how much of it is done, and how much there is.
 Progress = Callable[[str, int, "int | None"], None]
-# Focal length in units of the frame's longer side where nobody says: 58 degrees across, between
-# phones (about 0.8) and cameras (1.1 and more).
-DEFAULT_FOCAL = 0.9
+
+
+@dataclass(frozen=True)
+class LoadedLifter:
+    """A lifter, and why it was chosen."""
+
+    choice: Choice
+    lifter: Lifter
+
+    @classmethod
+    def load(cls, maker: str, options: Options) -> LoadedLifter:
+        """Check the device, and load what `options` mean for the keypoints of `maker`."""
+        from vp3d_cli.lift.loading import load_lifter
+
+        torch_device(options.device)
+        choice = choices.choose_lifter(
+            options.lifter, maker, choices.look(), faithful=options.faithful
+        )
+        lifter = load_lifter(
+            choice.name,
+            device=options.device,
+            skeleton_in=options.skeleton_in,
+            causal=options.causal,
+        )
+        if options.faithful:
+            config = lifter.config
+            choices.require_reference_input(lifter.name, config.normalisation, config.features)
+        return cls(choice, lifter)
+
+    def describe(self) -> Json:
+        """For the metadata of a result."""
+        return self.lifter.describe() | {"chosen": self.choice.why}
 
 
 class SecondHalf:
@@ -27,32 +63,20 @@ class SecondHalf:
         choice: of the lifter, and why.
     """
 
-    def __init__(self, skeleton: Skeleton, maker: str, options: Options) -> None:
+    def __init__(
+        self, skeleton: Skeleton, maker: str, options: Options, loaded: LoadedLifter | None = None
+    ) -> None:
         """Check the device and the lifter.
 
         Args:
             skeleton: of the keypoints.
             maker: name of the detector behind them.
             options: see `Options`.
+            loaded: the lifter that `options` mean, where it is loaded already.
         """
-        from vp3d_cli.lift.loading import load_lifter
-
-        torch_device(options.device)
         self._options = options
-        self.choice = choices.choose_lifter(
-            options.lifter, maker, choices.look(), faithful=options.faithful
-        )
-        self._lifter = load_lifter(
-            self.choice.name,
-            device=options.device,
-            skeleton_in=options.skeleton_in,
-            causal=options.causal,
-        )
-        if options.faithful:
-            config = self._lifter.config
-            choices.require_reference_input(
-                self._lifter.name, config.normalisation, config.features
-            )
+        self._loaded = loaded or LoadedLifter.load(maker, options)
+        self.choice, self._lifter = self._loaded.choice, self._loaded.lifter
         if skeleton != self._lifter.skeleton_in:
             raise SkeletonMismatchError(
                 f"the keypoints of {maker} are {skeleton.name}, but the lifter "
@@ -63,13 +87,13 @@ class SecondHalf:
         self, keypoints: Keypoints2D, video: VideoInfo, progress: Progress | None = None
     ) -> Result:
         """Find out who is who, and lift everybody who was asked for."""
-        tracks, warnings = _people(keypoints, self._options)
+        tracks, warnings = people(keypoints, self._options)
         if not tracks:
             warnings.append(nobody(keypoints))
         for warning in warnings:
             _log.warning("%s", warning)
         tracks2d = track.select_people(tracks, self._options.person)
-        camera = _camera(video, self._options.focal_px)
+        camera = camera_of(video, self._options.focal_px)
         total, done = sum(len(person) for person in tracks2d), 0
 
         def lifted(frames: int) -> None:
@@ -78,9 +102,10 @@ class SecondHalf:
             if progress:
                 progress("lift", done, total)
 
-        tracks3d = self._lifter.lift(
-            tracks2d, video, camera, lifted, zero_root=not self._options.faithful
-        )
+        with one_thread():  # the same bits with any number of cores; so small a network is no slower
+            tracks3d = self._lifter.lift(
+                tracks2d, video, camera, lifted, zero_root=not self._options.faithful
+            )
         return Result(
             video=video,
             camera=camera,
@@ -91,13 +116,13 @@ class SecondHalf:
                 "version": __version__,
                 "num_frames_read": _num_read(keypoints),
                 "warnings": [*origin.warnings_of(keypoints), *warnings],
-                "lifter": self._lifter.describe() | {"chosen": self.choice.why},
+                "lifter": self._loaded.describe(),
                 "options": self._options.to_json_after(origin.options_of(keypoints)),
             },
         )
 
 
-def _people(keypoints: Keypoints2D, options: Options) -> tuple[tuple[Track2D, ...], list[str]]:
+def people(keypoints: Keypoints2D, options: Options) -> tuple[tuple[Track2D, ...], list[str]]:
     """Who is who over time, and what there is to say about it."""
     if options.faithful:
         return track.best_of_each_frame(keypoints), []
@@ -108,13 +133,6 @@ def _people(keypoints: Keypoints2D, options: Options) -> tuple[tuple[Track2D, ..
     # A detector sees ghosts; other files were looked through before, so everybody is believed.
     found = origin.detector_of(keypoints)["name"] != origin.UNKNOWN
     return track.associate(keypoints, gap_s, track.PRESENCE_S if found else 0.0), []
-
-
-def _camera(video: VideoInfo, focal_px: float | None) -> Camera:
-    if focal_px is not None:
-        return Camera(focal_px, "given")
-    longer = max(video.width, video.height)
-    return Camera(DEFAULT_FOCAL * longer, f"default: {DEFAULT_FOCAL} of the longer side")
 
 
 def nobody(keypoints: Keypoints2D) -> str:

@@ -5,8 +5,8 @@
 """
 
 from vp3d_cli.video.probing import probe
-from vp3d_cli.video.program import ffmpeg_path
+from vp3d_cli.video.program import ffmpeg_path, stay_in_session
 from vp3d_cli.video.reading import VideoReader
 from vp3d_cli.video.writing import VideoWriter
 
-__all__ = ["VideoReader", "VideoWriter", "ffmpeg_path", "probe"]
+__all__ = ["VideoReader", "VideoWriter", "ffmpeg_path", "probe", "stay_in_session"]

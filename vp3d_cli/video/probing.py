@@ -9,6 +9,7 @@ from typing import Any
 
 from vp3d_cli.errors import VideoError
 from vp3d_cli.types import VideoInfo
+from vp3d_cli.video.lens import lens_of_image, lens_of_tags
 from vp3d_cli.video.program import file_url
 
 _STILL_FPS = Fraction(25)  # ffmpeg's own rate for stills and numbered images
@@ -114,6 +115,7 @@ def _describe(path: Path, container: Any, num_images: int) -> VideoInfo:
         rotation=rotation,
         duration_s=duration_s,
         has_audio=bool(container.streams.audio),
+        lens_mm=lens_of_image(path) if is_image else lens_of_tags(container, stream),
     )
 
 

@@ -62,6 +62,11 @@ def has_fps_mode(program: str) -> bool:
     return found is None or (int(found[1]), int(found[2])) >= _FPS_MODE_SINCE
 
 
+def stay_in_session() -> None:
+    """From now on ffmpeg starts in this process's session, so that ending its group ends both."""
+    Program.own_session = False
+
+
 def file_url(path: object) -> str:
     """A path as ffmpeg's file protocol wants it.
 
@@ -78,9 +83,12 @@ class Program:
     context ends it.
 
     Attributes:
+        own_session: False in a process that has a session of its own already.
         messages: the last errors that it printed.
         num_errors: how many it printed in all.
     """
+
+    own_session = True
 
     def __init__(
         self,
@@ -110,7 +118,7 @@ class Program:
                 stdin=subprocess.PIPE if pipe_in else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if pipe_out else subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                start_new_session=True,
+                start_new_session=self.own_session,
             )
         except OSError as error:
             raise BackendUnavailableError(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import queue
 import re
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 
 import ffmpeg
 import numpy as np
 
-from vp3d_cli.errors import VideoError
+from vp3d_cli.errors import NoFramesError, VideoError
 from vp3d_cli.types import Frame, Image
 from vp3d_cli.video.probing import MAX_STRETCH, input_options, probe
 from vp3d_cli.video.program import Program, ffmpeg_path, file_url, has_fps_mode
@@ -30,8 +30,11 @@ class _Stamps:
     the integer pts; times are computed as `select` computes them, and so agree to the last bit.
     """
 
-    def __init__(self, start_s: float | None, frame_s: float) -> None:
+    def __init__(
+        self, start_s: float | None, frame_s: float, on_decoded: Callable[[int], None] | None
+    ) -> None:
         self.num_decoded = 0
+        self._on_decoded = on_decoded
         self.first_s = 0.0
         self.last_s = 0.0
         self._start_s = start_s
@@ -55,6 +58,8 @@ class _Stamps:
         if selected:
             self._queue.put((self.num_decoded, time_s))
         self.num_decoded += 1
+        if self._on_decoded:
+            self._on_decoded(self.num_decoded)
 
     def next(self) -> tuple[int, float]:
         """Index and time of the next delivered frame; its line was printed before its pixels."""
@@ -74,7 +79,11 @@ class VideoReader:
     """
 
     def __init__(
-        self, path: Path, start_s: float | None = None, end_s: float | None = None
+        self,
+        path: Path,
+        start_s: float | None = None,
+        end_s: float | None = None,
+        on_decoded: Callable[[int], None] | None = None,
     ) -> None:
         """Probe the file.
 
@@ -82,6 +91,7 @@ class VideoReader:
             path: a video, GIF or still image, or numbered images such as `frames/%04d.png`.
             start_s: skip the frames shown before it, seconds. They are decoded, to count them.
             end_s: stop at the first frame shown at or after it, seconds.
+            on_decoded: told, in another thread, how many frames were decoded, skipped ones too.
 
         Raises:
             VideoError: it cannot be read, or `start_s` is not before `end_s`.
@@ -93,7 +103,7 @@ class VideoReader:
         self.warning: str | None = None
         self._start_s = None if start_s is None else float(start_s)  # numpy's repr is no number
         self._end_s = end_s
-        self._stamps = _Stamps(self._start_s, float(1 / self.info.fps))
+        self._stamps = _Stamps(self._start_s, float(1 / self.info.fps), on_decoded)
         self._program: Program | None = None
         self._ended = False
 
@@ -186,7 +196,7 @@ class VideoReader:
             start_s = self._start_s or 0.0
             end = "its end" if self._end_s is None else f"{self._end_s:g} s"
             length = f"; it lasts {self.info.duration_s:.2f} s" if self.info.duration_s else ""
-            raise VideoError(
+            raise NoFramesError(
                 f"{self.info.path}: has no frame between {start_s:g} s and {end}{length}"
             )
 

@@ -13,7 +13,7 @@ from typing import Any
 import ffmpeg
 import numpy as np
 
-from vp3d_cli.errors import BackendUnavailableError, OutputError
+from vp3d_cli.errors import BackendUnavailableError, DiskFullError, OutputError
 from vp3d_cli.files import written_whole
 from vp3d_cli.types import Image
 from vp3d_cli.video.program import Program, ffmpeg_path, file_url
@@ -189,7 +189,7 @@ class VideoWriter:
 
     def _failure(self, program: Program) -> Exception:
         if _disk_full(program):
-            return OutputError(f"{self.path}: the disk is full; free some space and run it again")
+            return DiskFullError(f"{self.path}: the disk is full; free some space and run it again")
         if any("Unknown encoder" in message for message in program.messages):
             return BackendUnavailableError(
                 f"{ffmpeg_path()}: was built without {self._container.video['c:v']}; install a "
