@@ -22,8 +22,9 @@ from vp3d_cli.train.loop import Trainer
 from vp3d_cli.train.mocap import FACE, read_mocap
 from vp3d_cli.train.noise import Noise
 from vp3d_cli.train.run_folder import BEST, LAST, LOG
+from vp3d_cli.train.stream import epochs
 from vp3d_cli.train.synthesize import Batch, Synthesis, synthesize
-from vp3d_cli.train.windows import cut
+from vp3d_cli.train.windows import Windows
 from vp3d_cli.types import Camera
 
 # A standing figure, metres, z up, facing -y: Human3.6M-17, then nose, eyes, ears.
@@ -181,13 +182,29 @@ def test_noise_lowers_the_scores_of_what_it_spoils(mocap_file: Path) -> None:
 
 
 def test_windows_repeat_the_ends() -> None:
-    frames = np.arange(5, dtype=np.float32).reshape(1, 5, 1, 1)
-    joints = np.broadcast_to(frames, (1, 5, 17, 3))
-    whole = Batch(joints, joints, joints[:, :, :1])
-    window = cut(whole, np.array([0, 0]), np.array([0, 3]), 2, (2, 1))
+    places = np.arange(5, dtype=np.float32).reshape(1, 5, 1, 1)
+    joints = np.broadcast_to(places, (1, 5, 17, 3))
+    piece = Batch(joints, joints, joints[:, :, :1])
+    whole = Windows.joined([piece, piece], torch.device("cpu"))
+    assert len(whole.inputs) == 2
+    window = whole.cut(np.array([0, 1]), np.array([0, 3]), 2, (2, 1))
     assert window.inputs[:, :, 0, 0].tolist() == [[0, 0, 0, 1, 2], [1, 2, 3, 4, 4]]
     assert window.targets[:, :, 0, 0].tolist() == [[0, 1], [3, 4]]
     assert window.roots[:, :, 0, 0].tolist() == [[0, 1], [3, 4]]
+
+
+def test_an_epoch_is_the_same_whoever_makes_it_and_wherever_one_starts(mocap_file: Path) -> None:
+    config = _config(mocap_file, 3)
+    config = dataclasses.replace(config, train=dataclasses.replace(config.train, sequences=130))
+    mocap = read_mocap([mocap_file], None, "")
+    all_epochs, last = list(epochs(config, mocap, 0)), list(epochs(config, mocap, 2))
+    assert [len(piece.inputs) for piece in all_epochs[0]] == [64, 64, 2]
+    assert (len(all_epochs), len(last)) == (3, 1)
+    for one, other in zip(all_epochs[2], last[0], strict=True):
+        np.testing.assert_array_equal(one.inputs, other.inputs)
+    first, second = all_epochs[0][:2]
+    assert not np.array_equal(first.inputs, second.inputs)
+    assert not np.array_equal(first.inputs, all_epochs[1][0].inputs)
 
 
 @pytest.mark.parametrize("stride", [1, 4])
@@ -254,7 +271,8 @@ def test_each_window_is_trained_with_its_mirror_image(mocap_file: Path) -> None:
         return torch.from_numpy(right) + 0 * output
 
     trainer.pose.register_forward_hook(answer)
-    assert trainer._step(Batch(inputs, targets, targets[:, :, :1])) == 0
+    batch = Batch(inputs, targets, targets[:, :, :1])
+    assert trainer._step(Windows.joined([batch], torch.device("cpu"))) == 0
     both = seen[0].numpy()
     np.testing.assert_array_equal(both[:4], inputs)
     np.testing.assert_array_equal(both[4:], inputs[:, :, get("coco17").flip_order] * sign)

@@ -59,6 +59,7 @@ class Schedule:
         amsgrad: the paper's kind of Adam.
         bn_momentum: of batch normalisation, first and last; exponential in between.
         validation_sequences: sequences synthesised from the held-out clips.
+        mixed_precision: half precision where it is safe, on a GPU.
         seed: of weights, dropout and synthesis.
     """
 
@@ -75,6 +76,7 @@ class Schedule:
     sequences: int = 1200
     sequence_length: int = 200
     validation_sequences: int = 128
+    mixed_precision: bool = False
     seed: int = 1234
 
     def __post_init__(self) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
 
 from vp3d_cli.device import torch_device
 from vp3d_cli.errors import DataError
@@ -20,14 +19,16 @@ from vp3d_cli.evaluate import metrics
 from vp3d_cli.lift.checkpoint import Checkpoint, save_checkpoint
 from vp3d_cli.lift.model import StridedTemporalModel, TemporalModel
 from vp3d_cli.skeletons import get
+from vp3d_cli.train import stream
 from vp3d_cli.train.config import TrainConfig
 from vp3d_cli.train.logs import Means
 from vp3d_cli.train.memory import shortage_explained
-from vp3d_cli.train.mocap import Mocap, read_mocap
-from vp3d_cli.train.paper.losses import weighted_mpjpe
+from vp3d_cli.train.mocap import read_mocap
+from vp3d_cli.train.paper.losses import mpjpe, weighted_mpjpe
 from vp3d_cli.train.run_folder import BEST, load_state, save_state
-from vp3d_cli.train.synthesize import Batch, synthesize
-from vp3d_cli.train.windows import cut, shuffled
+from vp3d_cli.train.stream import draw
+from vp3d_cli.train.synthesize import Batch
+from vp3d_cli.train.windows import Windows, frames
 from vp3d_cli.types import Float
 
 _log = logging.getLogger(__name__)
@@ -53,40 +54,6 @@ class EpochReport:
     learning_rate: float
 
 
-class _Stream(IterableDataset[Batch]):
-    """Training batches; those of an epoch depend on the seed and the epoch alone."""
-
-    def __init__(self, config: TrainConfig, mocap: Mocap, first_epoch: int) -> None:
-        self.config, self.mocap, self.first_epoch = config, mocap, first_epoch
-
-    def __iter__(self) -> Iterator[Batch]:
-        schedule, model = self.config.train, self.config.model
-        for epoch in range(self.first_epoch, schedule.epochs):
-            rng = np.random.default_rng([schedule.seed, epoch])
-            yield from shuffled(
-                _synthesize(self.config, self.mocap, schedule.sequences, rng),
-                schedule.steps_per_epoch,
-                schedule.batch_size // schedule.stride,
-                schedule.stride,
-                model.context,
-                rng,
-            )
-
-
-def _synthesize(config: TrainConfig, mocap: Mocap, count: int, rng: np.random.Generator) -> Batch:
-    """A data set of `count` sequences, drawn in pieces to keep the memory of each step small."""
-    length, causal = config.train.sequence_length, config.model.causal
-    pieces = [
-        synthesize(mocap, min(64, count - done), length, config.synthesis, rng, causal=causal)
-        for done in range(0, count, 64)
-    ]
-    return Batch(
-        np.concatenate([piece.inputs for piece in pieces]),
-        np.concatenate([piece.targets for piece in pieces]),
-        np.concatenate([piece.roots for piece in pieces]),
-    )
-
-
 def held_out_sequences(config: TrainConfig) -> Batch:
     """What a run validates on: sequences of clips it never trains on, the same in every run.
 
@@ -97,7 +64,7 @@ def held_out_sequences(config: TrainConfig) -> Batch:
     split = "heldout" if config.data.split else "train"
     mocap = read_mocap(config.data.mocap, config.data.split, split)
     rng = np.random.default_rng(_VALIDATION_SEED)
-    return _synthesize(config, mocap, config.train.validation_sequences, rng)
+    return draw(config, mocap, config.train.validation_sequences, rng)
 
 
 class Trainer:
@@ -131,51 +98,53 @@ class Trainer:
         Stopped at any moment, `resume` goes on from the last whole epoch.
         """
         schedule = self.config.train
-        total = schedule.epochs * schedule.steps_per_epoch
-        first = self.epoch * schedule.steps_per_epoch
-        stream = _Stream(self.config, self.mocap, self.epoch)
-        # Enough batches ahead to bridge the synthesis of the next epoch's sequences.
-        # Its own generator keeps it from drawing on dropout's, which a resumed run must match.
-        loader = DataLoader(
-            stream,
-            batch_size=None,
-            num_workers=1,
-            prefetch_factor=32,
-            generator=torch.Generator(),
-        )
-        means = Means()
-        for step, batch in enumerate(loader, start=first + 1):
-            means.add({"pose_loss": self._step(batch)})
-            if progress:
-                progress(step, total)
-            within = (step - 1) % schedule.steps_per_epoch + 1
-            means.tell(self.epoch + 1, within, schedule.steps_per_epoch)
-            if within == schedule.steps_per_epoch:
-                self._end_epoch(means.so_far()["pose_loss"] * 1000)
-                means = Means()
+        steps = schedule.steps_per_epoch
+        for pieces in stream.epochs(self.config, self.mocap, self.epoch):
+            means = Means()
+            for step, batch in enumerate(self._batches(pieces), start=1):
+                means.add({"pose_loss": self._step(batch)})
+                if progress:
+                    progress(self.epoch * steps + step, schedule.epochs * steps)
+                means.tell(self.epoch + 1, step, steps)
+            self._end_epoch(means.so_far()["pose_loss"] * 1000)
         if not self.history:
             raise DataError(f"{self.folder}: nothing was trained and nothing to resume")
         return min(self.history, key=lambda report: report.mpjpe_mm)
 
-    def _step(self, batch: Batch) -> float:
+    def _batches(self, pieces: list[Batch]) -> Iterator[Windows]:
+        """The epoch's windows; they depend on the seed and the epoch alone."""
+        schedule = self.config.train
+        return Windows.joined(pieces, self.device).shuffled(
+            schedule.steps_per_epoch,
+            schedule.batch_size // schedule.stride,
+            schedule.stride,
+            self.config.model.context,
+            np.random.default_rng([schedule.seed, self.epoch]),
+        )
+
+    def _step(self, batch: Windows) -> float:
         """One optimiser step; returns the error of the pose in metres (MPJPE)."""
-        tensors = [torch.from_numpy(v).to(self.device) for v in (batch.inputs, batch.targets)]
-        roots = torch.from_numpy(batch.roots).to(self.device)
-        inputs, targets = tensors
+        inputs, targets, roots = batch.inputs, batch.targets, batch.roots
         if self.config.train.flip:
             inputs = torch.cat([inputs, _mirror(inputs, self.flips[0])])
             targets = torch.cat([targets, _mirror(targets, self.flips[1])])
             roots = torch.cat([roots, _mirror(roots, self.flips[2])])
-        errors = torch.linalg.vector_norm(self.pose.train()(inputs) - targets, dim=-1)
-        loss = errors.mean()
-        every = self.config.train.trajectory_every
-        if self.trajectory is not None and self.steps % every == 0:
-            loss = loss + weighted_mpjpe(self.trajectory.train()(inputs), roots)
+        schedule = self.config.train
+        network = self.trajectory
+        if network is not None and self.steps % schedule.trajectory_every:
+            network = None
+        mixed = schedule.mixed_precision and self.device.type == "cuda"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
+            poses = self.pose.train()(inputs).float()
+            paths = None if network is None else network.train()(inputs).float()
+        loss = error = mpjpe(poses, targets)
+        if paths is not None:
+            loss = error + weighted_mpjpe(paths, roots)
         self.steps += 1
         self.optimizer.zero_grad()
         torch.autograd.backward(loss)
         self.optimizer.step()
-        return float(errors.detach().mean().item())
+        return float(error.item())
 
     def _end_epoch(self, train_mm: float) -> None:
         schedule = self.config.train
@@ -220,9 +189,9 @@ class Trainer:
         whole.eval()
         length, parts = sequences.inputs.shape[1], []
         for row in range(0, len(sequences.inputs), 16):
-            which = np.arange(row, min(row + 16, len(sequences.inputs)))
-            windows = cut(sequences, which, np.zeros_like(which), length, self.config.model.context)
-            parts.append(whole(torch.from_numpy(windows.inputs).to(self.device)).cpu())
+            some = sequences.inputs[row : row + 16]
+            seen, _ = frames(np.zeros(1, int), length, self.config.model.context, length)
+            parts.append(whole(torch.from_numpy(some[:, seen[0]]).to(self.device)).cpu())
         return np.asarray(torch.cat(parts).numpy(), np.float32)
 
     def _root_percent(self) -> float:

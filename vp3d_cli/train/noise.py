@@ -129,7 +129,7 @@ def _lose_face(
     """Faces elsewhere; as far and unsteady as MoveNet has a pixelated one on the first view."""
     points, scores = points.copy(), scores.copy()
     size, length = points.shape[:2]
-    lost = (rng.random(size) < chance)[:, None, None, None]
+    lost: Bool = np.asarray(rng.random(size) < chance)[:, None, None, None]
     wander = _correlated(rng.normal(0, 0.12, (size, length, 1, 2)), np.full(size, 0.85))
     shake = _correlated(rng.normal(0, 0.06, (size, length, 5, 2)), np.full(size, 0.7))
     away = rng.normal(0, 0.2, (size, 1, 1, 2)) + wander + shake
