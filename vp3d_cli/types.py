@@ -228,6 +228,16 @@ class Keypoints2D:
 
 
 @dataclass(frozen=True)
+class Span:
+    """A part of a video, the `number`th of `count` from 0; an end that is None is the video's."""
+
+    number: int
+    count: int
+    start_s: float | None
+    end_s: float | None
+
+
+@dataclass(frozen=True)
 class DetectorOptions:
     """What a detector may need to know: each reads what concerns it.
 

@@ -228,7 +228,8 @@ lifting_options = together(
         "focal_px",
         type=Number(min=1),
         metavar="PIXELS",
-        help="Focal length of the camera.  [default: 0.9 of the frame's longer side]",
+        help="Focal length of the camera.  [default: as the file says, else 0.9 of the frame's "
+        "longer side]",
     ),
     click.option(
         "--faithful",

@@ -67,7 +67,7 @@ def detect_video(
     Raises:
         VideoError, WeightsError, BackendUnavailableError: as `estimate`.
     """
-    first = FirstHalf(Path(path), options or Options(), models and models.detector)
+    first = FirstHalf(Path(path), options or Options(), models.detector if models else None)
     if models is None:
         _log.info("detector %s", first.choice)
     keypoints = first.run(progress)
@@ -98,7 +98,7 @@ def lift_keypoints(
     """
     video = origin.video_of(keypoints)
     maker = origin.detector_of(keypoints)["name"]
-    lifter = models and models.lifter
+    lifter = models.lifter if models else None
     second = SecondHalf(keypoints.skeleton, maker, options or Options(), lifter)
     if models is None:
         _log.info("lifter %s", second.choice)

@@ -102,7 +102,7 @@ class SecondHalf:
             if progress:
                 progress("lift", done, total)
 
-        with one_thread():  # the same bits with any number of cores; so small a network is no slower
+        with one_thread():  # the same bits with any number of cores, and hardly slower
             tracks3d = self._lifter.lift(
                 tracks2d, video, camera, lifted, zero_root=not self._options.faithful
             )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,18 +18,8 @@ from vp3d_cli.errors import NoFramesError, OptionsError
 from vp3d_cli.options import Options
 from vp3d_cli.pipeline.detecting import FirstHalf, Progress
 from vp3d_cli.pipeline.models import Models
-from vp3d_cli.types import Bool, Detections, Keypoints2D
+from vp3d_cli.types import Bool, Detections, Keypoints2D, Span
 from vp3d_cli.video import probe
-
-
-@dataclass(frozen=True)
-class Span:
-    """A part of a video, the `number`th of `count` from 0; an end that is None is the video's."""
-
-    number: int
-    count: int
-    start_s: float | None
-    end_s: float | None
 
 
 def require_splittable(options: Options) -> None:
@@ -91,7 +80,7 @@ def detect_span(
         VideoError, WeightsError, BackendUnavailableError: as `detect_video`.
     """
     part = dataclasses.replace(options, start_s=span.start_s, end_s=span.end_s)
-    half = FirstHalf(path, part, models and models.detector)
+    half = FirstHalf(path, part, models.detector if models else None)
 
     def skipped(frames: int) -> None:
         if progress:
@@ -113,7 +102,7 @@ def joined(parts: Sequence[Keypoints2D | None], options: Options) -> Keypoints2D
         options: for the whole video.
     """
     found = [part for part in parts if part is not None]
-    if not found or any(part is None for part in parts[: len(found)]):
+    if not found:
         return None
     looked = [_looked_at(part, options.detect_every) for part in found[:-1]]
     last = found[-1]

@@ -1,0 +1,216 @@
+"""What is done: the same content, options and weights, and results that stand as written."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vp3d_cli import files
+from vp3d_cli.batch.layout import Layout, read_json, write_json
+from vp3d_cli.batch.values import Failed, Setup, Task
+from vp3d_cli.errors import Vp3dError
+from vp3d_cli.options import Options
+from vp3d_cli.types import Json
+
+_log = logging.getLogger(__name__)
+
+SCHEMA = "vp3d.batch/1"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A file as it was: its content, and what shows without reading it that it is the same.
+
+    Times are only compared for being equal, so clocks may go as they like.
+    """
+
+    sha256: str
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+    @classmethod
+    def of(cls, path: Path, beat: Callable[[], None] | None = None) -> Seen:
+        """Read a file.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        before = path.stat()
+        digest = files.sha256(path, beat)
+        return cls(digest, before.st_size, before.st_mtime_ns, before.st_ctime_ns)
+
+    @classmethod
+    def after(cls, path: Path, sha256: str) -> Seen:
+        """A file that was just written, of known content.
+
+        Raises:
+            OutputError: it is gone again.
+        """
+        try:
+            stat = path.stat()
+        except OSError as error:
+            raise files.unwritable(path, error) from error
+        return cls(sha256, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+
+    def again(self, path: Path) -> Seen:
+        """The same content as it shows now."""
+        return self if self.stands(path) or not path.is_file() else Seen.after(path, self.sha256)
+
+    def stands(self, path: Path) -> bool:
+        """Whether the file was not touched since."""
+        try:
+            stat = path.stat()
+        except OSError:
+            return False
+        return (self.size, self.mtime_ns, self.ctime_ns) == (
+            stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns,
+        )  # fmt: skip
+
+    def stands_in_content(self, path: Path) -> bool:
+        """Whether it holds the same, touched or not."""
+        try:
+            return self.stands(path) or (
+                path.stat().st_size == self.size and files.sha256(path) == self.sha256
+            )
+        except OSError:
+            return False
+
+
+@dataclass(frozen=True)
+class Product:
+    """A file that was written, and the key of what it was made from."""
+
+    key: str
+    file: Seen
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a task.
+
+    Attributes:
+        source: the video.
+        products: the results by kind.
+        failure: key of the attempt, reason and exit code, where it lies in the video.
+        frames, people, warnings: see `Done`.
+    """
+
+    source: Seen
+    products: dict[str, Product] = field(default_factory=dict)
+    failure: tuple[str, str, int] | None = None
+    frames: int = 0
+    people: int = 0
+    warnings: tuple[str, ...] = ()
+
+    def save(self, layout: Layout, task: Task) -> None:
+        """Write it.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        told = dataclasses.asdict(self)
+        about = {"schema": SCHEMA, "name": task.name, "video": str(task.source)}
+        write_json(layout.record(task.name), about | told)
+
+    @classmethod
+    def load(cls, layout: Layout, task: Task) -> Record | None:
+        """Read it; None where there is none, or it is damaged."""
+        told = read_json(layout.record(task.name))
+        if told is None or told.get("schema") != SCHEMA or told.get("name") != task.name:
+            return None
+        try:
+            failure = told["failure"]
+            return cls(
+                source=Seen(**told["source"]),
+                products={
+                    kind: Product(str(product["key"]), Seen(**product["file"]))
+                    for kind, product in told["products"].items()
+                },
+                failure=(str(failure[0]), str(failure[1]), int(failure[2])) if failure else None,
+                frames=int(told["frames"]),
+                people=int(told["people"]),
+                warnings=tuple(map(str, told["warnings"])),
+            )
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+            return None
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Digests of all that decides on the 2D and on the poses of one video."""
+
+    detect: str
+    poses: str
+
+    @classmethod
+    def of(cls, sha256: str, name: str, setup: Setup, models: Json) -> Keys:
+        """The keys.
+
+        Args:
+            sha256: of the video.
+            name: of the video's file, which stands in the result.
+            setup: the options.
+            models: `Models.describe()`.
+        """
+        options = setup.options
+        detect = _digest(
+            [sha256, models["detector"], _of_device(options.detection_to_json(), options)]
+        )
+        wanted = _of_device(options.to_json(), options)
+        return cls(detect, _digest([detect, name, models["lifter"], wanted]))
+
+    def attempt(self, setup: Setup) -> str:
+        """The key of making all products."""
+        return _digest([self.poses, setup.products])
+
+
+def _of_device(options: Json, whole: Options) -> Json:
+    """Which of several equal devices did it does not matter."""
+    return options | {"device": whole.device.partition(":")[0]}
+
+
+def _digest(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:40]
+
+
+def missing(
+    record: Record | None, keys: Keys, setup: Setup, layout: Layout, task: Task, *, quick: bool
+) -> tuple[str, ...]:
+    """The products that are not there, or were made from something else.
+
+    Args:
+        record: what is known.
+        keys: of what is wanted.
+        setup, layout, task: what is wanted, and where it lies.
+        quick: a file that was touched counts as missing; else its content is compared.
+    """
+    products = record.products if record else {}
+
+    def stands(kind: str) -> bool:
+        product, path = products.get(kind), layout.product(task.name, kind)
+        if product is None or product.key != keys.poses:
+            return False
+        return product.file.stands(path) if quick else product.file.stands_in_content(path)
+
+    return tuple(kind for kind in setup.products if not stands(kind))
+
+
+def remember_failure(task: Task, setup: Setup, models: Json, failed: Failed) -> None:
+    """Put a failure that would happen again on record, as far as that is possible."""
+    layout = Layout(setup.root)
+    record = Record.load(layout, task)
+    if record is None or not record.source.stands(task.source):
+        return
+    key = Keys.of(record.source.sha256, task.source.name, setup, models).attempt(setup)
+    try:
+        failure = (key, failed.reason, failed.exit_code)
+        dataclasses.replace(record, failure=failure).save(layout, task)
+    except Vp3dError as error:
+        _log.debug("%s: %s", task.source, error)
