@@ -65,6 +65,13 @@ def test_our_format_round_trips(tmp_path: Path) -> None:
         torch.testing.assert_close(read.trajectory[name], value, rtol=0, atol=0)
 
 
+def test_the_same_weights_are_the_same_bytes(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(OWN, _model(OWN).state_dict())
+    for number in range(12):
+        save_checkpoint(checkpoint, tmp_path / f"{number}.safetensors")
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+
+
 @pytest.mark.parametrize("legacy", [False, True])
 @pytest.mark.parametrize(
     "config",

@@ -54,7 +54,15 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     config = json.dumps(checkpoint.config.to_json(), sort_keys=True)
     blob = save(tensors, metadata={"format": _HEADER, "config": config})
     with written_whole(path) as temporary:
-        temporary.write_bytes(blob)
+        temporary.write_bytes(_with_sorted_header(blob))
+
+
+def _with_sorted_header(blob: bytes) -> bytes:
+    """The same safetensors file; the library shuffles the header, so that equal files differ."""
+    length = int.from_bytes(blob[:8], "little")
+    header = json.dumps(json.loads(blob[8 : 8 + length]), sort_keys=True, separators=(",", ":"))
+    padded = header.encode().ljust(-(-len(header.encode()) // 8) * 8)
+    return len(padded).to_bytes(8, "little") + padded + blob[8 + length :]
 
 
 def read_checkpoint(

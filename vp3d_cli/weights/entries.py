@@ -133,15 +133,33 @@ ENTRIES: tuple[WeightsEntry, ...] = (
         files=(
             WeightsFile(
                 name="vp3d_lifter.safetensors",
-                sha256="1d645000d5d67ef102df705de0aee90435190b94cddebbd1a06d0bd715a16049",
-                size=5537068,
+                sha256="edcf967210cd41dadc301de13b890ec136d9aa05fabcff7907d7969b17926a3d",
+                size=18857808,
             ),
         ),
         licence="Apache-2.0",
         source="our own training: vp3d train examples/train_bundled.toml",
-        description="81-frame temporal convolutions",
+        description="81-frame temporal convolutions, with a trajectory network",
         skeleton_in="coco17",
         skeleton_out="h36m17",
+        convention="x, y and score, as a virtual camera sees them that looks at the person",
+    ),
+    WeightsEntry(
+        name="bundled-causal",
+        kind="lifter",
+        files=(
+            WeightsFile(
+                name="vp3d_lifter_causal.safetensors",
+                sha256="7d9c2d1b33bf46c90fd699c589be60e0b22669bb02d216d3b51bb8a464c04fef",
+                size=10434096,
+            ),
+        ),
+        licence="Apache-2.0",
+        source="our own training: vp3d train examples/train_causal.toml",
+        description="27-frame temporal convolutions, causal, with a trajectory network",
+        skeleton_in="coco17",
+        skeleton_out="h36m17",
+        causal=True,
         convention="x, y and score, as a virtual camera sees them that looks at the person",
     ),
     WeightsEntry(
