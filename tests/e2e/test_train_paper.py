@@ -56,12 +56,14 @@ def test_from_a_file_to_a_lifter(vp3d: Run) -> None:
     assert vp3d("train", "paper.toml", "--out", "run", "--resume").code == 0
 
 
-def _stopping(trainer: type, error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the third epoch end with `error`."""
+def _stopping(
+    trainer: type, error: BaseException, monkeypatch: pytest.MonkeyPatch, after: int = 2
+) -> None:
+    """Let the epoch after so many end with `error`."""
     step = trainer._step
 
     def broken(self: Any, *args: Any) -> Any:
-        if self.epoch == 2:
+        if self.epoch == after:
             raise error
         return step(self, *args)
 
@@ -84,6 +86,15 @@ def test_stopping_says_how_to_go_on(vp3d: Run, monkeypatch: pytest.MonkeyPatch) 
         ran = vp3d("train", "my paper.toml", "--out", "other")
     assert ran.code == 130
     assert "Stopped before the end of the first epoch" in ran.err
+    with monkeypatch.context() as patch:
+        _stopping(PaperTrainer, KeyboardInterrupt(), patch, after=1)
+        ran = vp3d("train", "my paper.toml", "--out", "third")
+    assert "Stopped after 1 whole epoch; go on with" in ran.err
+
+
+def test_one_fault_is_one(vp3d: Run) -> None:
+    Path("broken.c3d").write_bytes(b"no such file")
+    assert vp3d("data", "check", "broken.c3d", "--format", "c3d").err == "1 fault\n"
 
 
 def test_no_memory_is_said(vp3d: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import sys
 from pathlib import Path
@@ -106,6 +107,15 @@ def test_markers_of_plug_in_gait(tmp_path: Path) -> None:
     assert found["left_shoulder"][2] == pytest.approx(1.46 - 0.17 * 0.34, abs=1e-3)
     np.testing.assert_allclose(found["left_shoulder"][0], 0.17, atol=1e-3)
     assert datasets.check_files([path]).findings == ()
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_left_markers_on_the_right_are_told(tmp_path: Path, axis: int) -> None:
+    mirror = np.ones(3)
+    mirror[axis] = -1
+    path = c3d_file(tmp_path / "gait.c3d", {n: at * mirror for n, at in _markers().items()}, up="")
+    (failure,) = datasets.check_files([path]).failures
+    assert "expected the left markers on the left of the body" in failure
 
 
 def test_medial_markers_make_centres(tmp_path: Path) -> None:
@@ -219,7 +229,7 @@ def test_a_header_that_claims_too_much(tmp_path: Path) -> None:
     assert content[place + 2 : place + 5] == bytes([2, 1, 2])
     content[place + 5 : place + 9] = struct.pack("<I", 0xFFFFFFF0)
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"a\.c3d: is cut off: expected 4294967280 frames, got 64"):
+    with pytest.raises(DataError, match=r"a\.c3d: cannot be read as C3D: is cut off: .* got 64"):
         datasets.read([path])
 
 
@@ -229,19 +239,20 @@ def test_damage_is_a_sentence(tmp_path: Path) -> None:
     sound = np.frombuffer(path.read_bytes(), np.uint8)
     rng = np.random.default_rng(0)
     refused = 0
-    for _ in range(60):
+    for _ in range(300):
         broken = sound.copy()
         where = rng.integers(0, 2500, rng.integers(1, 12))
         broken[where] = rng.integers(0, 256, len(where))
         path.write_bytes(broken.tobytes()[: rng.integers(100, len(broken) * 2)])
         for failure in datasets.check_files([path], "c3d").failures:
-            assert failure.startswith(str(path))
+            assert failure.startswith((f"{path}: cannot be read as C3D: ", f"{path}: POINT:"))
+            assert not re.search("buffer|unpack|magic|index|shape|codec|argument", failure)
             refused += 1
     assert refused > 10
     path.write_bytes(rng.bytes(5000))
     with pytest.raises(DataError, match="is no known data set"):
         datasets.read([path])
-    with pytest.raises(DataError, match=r"a\.c3d: is damaged, or no C3D file"):
+    with pytest.raises(DataError, match=r"a\.c3d: cannot be read as C3D: is damaged or cut"):
         datasets.read([path], "c3d")
 
 

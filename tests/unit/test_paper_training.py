@@ -53,7 +53,8 @@ def _config(**changes: Any) -> PaperConfig:
     model = LifterConfig((3, 3), 16, skeleton_in="h36m17", causal=changes.pop("causal", False))
     data = Data((), ("S1",), ("S9",), changes.pop("unlabelled", ()))
     train = Schedule(epochs=changes.pop("epochs", 3), batch_size=64, learning_rate=0.01,
-                     stride=changes.pop("stride", 1))  # fmt: skip
+                     stride=changes.pop("stride", 1),
+                     evaluate_every=changes.pop("evaluate_every", 1))  # fmt: skip
     return PaperConfig(model, data, train, Semi(**changes))
 
 
@@ -180,7 +181,9 @@ def test_training_learns_and_its_weights_load(tmp_path: Path, changes: dict[str,
     assert len((tmp_path / LOG).read_text().splitlines()) == 13
 
 
-@pytest.mark.parametrize("changes", [{}, {"unlabelled": ("S5",)}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"unlabelled": ("S5",)}, {"evaluate_every": 2}, {"evaluate_every": 3}]
+)
 def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path, changes: dict[str, Any]) -> None:
     config = _config(epochs=4, **changes)
     _train(config, tmp_path / "whole").run()
@@ -191,9 +194,12 @@ def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path, changes: dict[str, An
         if done > total * 0.6:
             raise Stopped
 
+    stopped = _train(config, tmp_path / "part")
     with pytest.raises(Stopped):
-        _train(config, tmp_path / "part").run(stop)
-    _train(config, tmp_path / "part", resume=True).run()
+        stopped.run(stop)
+    resumed = _train(config, tmp_path / "part", resume=True)
+    assert resumed.epoch == stopped.epoch == 2  # no epoch is lost, looked at or not
+    resumed.run()
     part, whole = (
         read_checkpoint((tmp_path / name / BEST).read_bytes(), name) for name in ("part", "whole")
     )
@@ -237,6 +243,13 @@ def test_selection() -> None:
     assert chosen[0].fps == pytest.approx(50 / 3)
     with pytest.raises(DataError, match="subjects S7: no such sequences; there are S1, S5, S9"):
         select(others, data, ("S1", "S7"))
+    unknown = dataclasses.replace(data, actions=("Walk", "Wlak"))
+    with pytest.raises(DataError, match="actions Wlak: no such sequences; there are Walk, WalkDog"):
+        select(others, unknown, ("S1",))
+    dog = dataclasses.replace(data, actions=("WalkDog",))
+    assert len(select(others, dog, ("S1",))) == 1
+    with pytest.raises(DataError, match=r"WalkDog: no such sequences of S9; there are Walk$"):
+        select(others, dog, ("S1", "S9"))
 
 
 def test_coco_keypoints_stand_for_the_limbs() -> None:
@@ -250,8 +263,15 @@ def test_coco_keypoints_stand_for_the_limbs() -> None:
 @pytest.mark.parametrize(
     ("broken", "words"),
     [
-        ({"joints": None, "skeleton_out": None}, "no 3D joints"),
-        ({"skeleton_in": COCO}, "expected coco17"),
+        ({"joints": None, "skeleton_out": None}, "training subjects: S1 Walk 1, front: has no 3D"),
+        (
+            {"skeleton_in": COCO, "keypoints": np.ones((60, 17, 2), np.float32)},
+            "skeleton_in: expected coco17, as in the data, got h36m17",
+        ),
+        (
+            {"skeleton_in": COCO, "keypoints_at": "d.npz: 7"},
+            "expected coco17, as in d.npz: 7, got h36m17",
+        ),
         ({"keypoints": np.full((60, 17, 2), np.nan, np.float32)}, "without any keypoint"),
     ],
 )
@@ -259,6 +279,65 @@ def test_sequences_that_do_not_fit(tmp_path: Path, broken: dict[str, Any], words
     sequence = dataclasses.replace(SEQUENCES[0], **broken)
     with pytest.raises(DataError, match=words):
         PaperTrainer(_config(), (sequence, SEQUENCES[3]), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        ({"joints": None, "skeleton_out": None}, "has no 3D joints"),
+        ({"skeleton_in": COCO}, "expected h36m17 to h36m17, as in the training data, got coco17"),
+        ({"keypoints": None, "skeleton_in": None}, "expected h36m17 to h36m17, .* got nothing"),
+    ],
+)
+def test_test_subjects_that_do_not_fit(tmp_path: Path, broken: dict[str, Any], words: str) -> None:
+    """They are refused before anything is trained."""
+    sequence = dataclasses.replace(SEQUENCES[3], **broken)
+    with pytest.raises(DataError, match=f"test subjects: S9 Walk 1, front: {words}"):
+        PaperTrainer(_config(), (SEQUENCES[0], sequence), tmp_path)
+
+
+def test_test_subjects_that_are_too_short(tmp_path: Path) -> None:
+    config = _config()
+    thin = dataclasses.replace(config, data=dataclasses.replace(config.data, downsample=50))
+    words = "S9 Walk 1, front: expected at least 2 frames, .* got 1 with downsample = 50"
+    with pytest.raises(DataError, match=words):
+        PaperTrainer(thin, SEQUENCES, tmp_path)
+
+
+def _diverging(monkeypatch: pytest.MonkeyPatch, diverged: set[int]) -> None:
+    """Let the network predict nothing that is a number after some epochs."""
+    predict = PaperTrainer._predict
+
+    def broken(self: PaperTrainer, *args: Any) -> Any:
+        return predict(self, *args) * np.float32(np.nan if self.epoch in diverged else 1)
+
+    monkeypatch.setattr(PaperTrainer, "_predict", broken)
+
+
+def test_a_diverged_epoch_is_never_the_best(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _diverging(monkeypatch, {1})
+    trainer = _train(_config(), tmp_path)
+    best = trainer.run()
+    assert not np.isfinite(trainer.history[0].mpjpe_mm)
+    assert best.mpjpe_mm == min(report.mpjpe_mm for report in trainer.history[1:])
+    stored = read_checkpoint((tmp_path / BEST).read_bytes(), "x").config.training
+    assert stored["best"]["epoch"] == best.epoch
+
+
+def test_a_run_that_diverged_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _diverging(monkeypatch, {1, 2, 3})
+    with pytest.raises(DataError, match=r"training diverged: .*; lower learning_rate"):
+        _train(_config(), tmp_path).run()
+    assert not (tmp_path / BEST).exists()
+
+
+def test_no_more_windows_than_there_are(tmp_path: Path) -> None:
+    """A step larger than the data is a step with all of it."""
+    config = _config()
+    train = dataclasses.replace(config.train, batch_size=400_000_000)
+    PaperTrainer(dataclasses.replace(config, train=train), SEQUENCES, tmp_path)
 
 
 def test_reprojection_needs_cameras(tmp_path: Path) -> None:

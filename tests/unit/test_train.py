@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from tests.factories import make_track2d, make_video
-from vp3d_cli.errors import DataError
+from vp3d_cli.errors import DataError, Vp3dError
 from vp3d_cli.lift.checkpoint import read_checkpoint
 from vp3d_cli.lift.loading import load_lifter
 from vp3d_cli.skeletons import get
@@ -247,12 +248,39 @@ def test_resumed_run_equals_an_undisturbed_one(mocap_file: Path) -> None:
     assert files[0].config == files[1].config
 
 
+def test_a_diverged_epoch_is_never_the_best(
+    mocap_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predict, diverged = Trainer.predict, {1}
+
+    def broken(self: Trainer, *args: Any) -> Any:
+        return predict(self, *args) * np.float32(np.inf if self.epoch in diverged else 1)
+
+    monkeypatch.setattr(Trainer, "predict", broken)
+    folder = mocap_file.parent / "run"
+    assert open_run(_config(mocap_file), folder, "cpu", resume=False).run().epoch == 2
+    assert load_lifter(str(folder / BEST)).config.training["best"]["epoch"] == 2
+    diverged.add(2)
+    with pytest.raises(DataError, match=r"training diverged: .*; lower learning_rate"):
+        open_run(_config(mocap_file), folder.parent / "other", "cpu", resume=False).run()
+    assert not (folder.parent / "other" / BEST).exists()
+
+
+def test_a_step_that_fits_no_machine_is_refused_at_once(mocap_file: Path) -> None:
+    config = _config(mocap_file)
+    schedule = dataclasses.replace(config.train, batch_size=400_000_000)
+    words = r"out of memory \(800000000 windows of 9 frames in 16 channels .* 429 GiB .*; lower bat"
+    with pytest.raises(Vp3dError, match=words):
+        Trainer(dataclasses.replace(config, train=schedule), mocap_file.parent)
+
+
 def test_a_folder_with_a_run_is_not_overwritten(mocap_file: Path) -> None:
     config, folder = _config(mocap_file, 1), mocap_file.parent / "run"
     open_run(config, folder, "cpu", resume=False).run()
     with pytest.raises(DataError, match="--resume"):
         open_run(config, folder, "cpu", resume=False)
-    with pytest.raises(DataError, match="another configuration"):
+    words = "another configuration; train.epochs: expected 1, got 3; use a new --out"
+    with pytest.raises(DataError, match=words):
         open_run(_config(mocap_file, 3), folder, "cpu", resume=True)
     with pytest.raises(DataError, match="cannot be resumed"):
         open_run(config, folder.parent / "none", "cpu", resume=True)
@@ -285,7 +313,8 @@ def test_each_window_is_trained_with_its_mirror_image(mocap_file: Path) -> None:
         ("[train]\nbatch = 3", "batch"),
         ("[model]\nfilter_widths = [2]\nchannels = 8", "odd"),
         ("[unknown]", "unknown table"),
-        ("[data]\nmocap = []", "mocap"),
+        ("[data]\nmocap = []", r"\[data\] needs files = \[...\] or mocap = \[...\]"),
+        ("[data]\nfiles = ['d.npz']", r"\[data\] needs mocap = \[...\]"),
         ("[model]\nfilter_widths = [3]\nchannels = 8\nfeatures = 2", "person"),
         ("[train", "TOML"),
     ],

@@ -150,6 +150,22 @@ def test_any_values_can_be_drawn(tmp_path: Path, values: list[float]) -> None:
     assert picture.shape[0] < 500
 
 
+def test_what_is_above_the_axis_stays_in_its_panel(tmp_path: Path) -> None:
+    """A first epoch far off leaves its panel at the top, and none of the others is drawn over."""
+    calm = [Panel("Calm", "mm", [Curve("a", [1.0] * 30)])] * 2
+    wild = Panel("Wild", "mm", [Curve("b", [1e12, *[1.0] * 28, 50.0])])
+    write_curves(tmp_path / "a.png", "", "", range(30), [*calm, wild])
+    write_curves(tmp_path / "b.png", "", "", range(30), calm)
+    three, two = (cv2.imread(str(tmp_path / name)) for name in ("a.png", "b.png"))
+    assert three is not None
+    assert two is not None
+    rows = curves._TOP + 2 * (curves._HEADING + curves._HEIGHT + curves._FOOT)
+    width = two.shape[1] - curves._MARGIN
+    np.testing.assert_array_equal(three[:rows, :width], two[:rows, :width])
+    top = three[rows + curves._HEADING]
+    assert (top == curves._COLOURS[0]).all(-1)[curves._LEFT : curves._LEFT + 30].any()
+
+
 def test_means_over_the_steps_that_have_a_value(caplog: pytest.LogCaptureFixture) -> None:
     means = Means()
     with caplog.at_level(logging.DEBUG):
@@ -201,6 +217,19 @@ def test_no_memory_is_a_sentence(
         trainer.run()
     assert found.value.exit_code == 1
     assert "\n" not in str(found.value)
+
+
+def test_long_words_of_no_memory_end_with_a_word() -> None:
+    said = "CUDA out of memory. " + "Tried to allocate 20.00 GiB. " * 20
+    with pytest.raises(Vp3dError, match=r" \.\.\.\); lower") as found, shortage_explained():
+        raise torch.OutOfMemoryError(said)
+    shown = str(found.value).partition("(")[2].partition(" ...)")[0]
+    assert said.startswith(shown + " ")
+
+
+def test_nothing_is_written_of_no_epochs(tmp_path: Path) -> None:
+    save_state(tmp_path, {"config": {}}, [])
+    assert [path.name for path in tmp_path.iterdir()] == [LAST]
 
 
 def test_really_no_memory_on_the_cpu() -> None:

@@ -116,7 +116,7 @@ def check_data(
     if checked.sequences:
         click.echo(summary(checked.sequences))
     faults = len(checked.failures) + len(checked.findings)
-    _log.info("%s", f"{faults} faults" if faults else "no faults")
+    _log.info("%s fault%s", faults or "no", "" if faults == 1 else "s")
     ctx.exit(DataError.exit_code if faults else 0)
 
 

@@ -51,7 +51,8 @@ def COMMAND(config: Path, out: Path, resume: bool, device: str) -> None:  # noqa
         if (out / LAST).exists():
             again = ["vp3d", "train", config, "--out", out, "--device", device, "--resume"]
             command = shlex.join(map(str, again))
-            words = f"Stopped after {trainer.epoch} whole epochs; go on with: {command}"
+            done = "1 whole epoch" if trainer.epoch == 1 else f"{trainer.epoch} whole epochs"
+            words = f"Stopped after {done}; go on with: {command}"
             click.echo(words, err=True)
         else:
             click.echo("Stopped before the end of the first epoch; nothing to resume.", err=True)

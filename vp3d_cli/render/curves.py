@@ -29,6 +29,8 @@ _TOP, _HEADING, _FOOT = 76, 46, 58
 _LETTERS, _TITLE = 14, 19
 _LABEL_GAP = 18
 _MOST_DOTS = 40
+# Beyond a panel: what dots need, and where a curve that leaves it goes to at most.
+_EDGE, _FAR_OFF = 4, 4000
 
 
 @dataclass(frozen=True)
@@ -127,11 +129,14 @@ def _draw(
     for number, curve in enumerate(panel.curves):
         colour = _COLOURS[number % len(_COLOURS)]
         at_x, at_y = x(np.asarray(epochs, np.float64)), y(values[number])
-        _curve(picture, at_x, at_y, colour)
+        # Whatever is above the axis ends at the panel's edge; so far off it is as good as vertical.
+        inside = picture[upper - _EDGE : lower + _EDGE]
+        at_y = np.maximum(at_y, upper - _FAR_OFF)
+        _curve(inside, at_x, at_y - (upper - _EDGE), colour)
         seen = np.flatnonzero(np.isfinite(at_y))
         if len(seen):
             words = f"{curve.label}  {values[number][seen[-1]]:.4g}"
-            ends.append((float(at_y[seen[-1]]), words, colour))
+            ends.append((max(float(at_y[seen[-1]]), upper), words, colour))
     _labels(picture, ends, upper, lower)
 
 

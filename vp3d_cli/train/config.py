@@ -126,7 +126,8 @@ def read_train_config(file: Path) -> TrainConfig:
     data = dict(tables.get("data", {}))
     data["mocap"] = file_names(data.get("mocap", []), file.parent)
     if not data["mocap"]:
-        raise DataError(f"{file}: [data] needs mocap = [files]")
+        either = "" if "files" in data else "files = [...] or "
+        raise DataError(f"{file}: [data] needs {either}mocap = [...]")
     if isinstance(data.get("split"), str):
         data["split"] = file.parent / data["split"]
     synthesis = dict(tables.get("synthesis", {}))

@@ -15,8 +15,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from vp3d_cli.evaluate import metrics
 from vp3d_cli.files import written_whole
-from vp3d_cli.types import Json
+from vp3d_cli.types import Float, Json
 
 LOG, PICTURE = "log.csv", "log.png"
 # TensorBoard knows its files by "tfevents".
@@ -43,6 +46,9 @@ _PANELS = {
 }
 _BEST = "mpjpe_mm"
 _TOLD = 10
+_MEASURES = ("mpjpe", "p_mpjpe", "n_mpjpe", "mpjve")
+# Beyond it a prediction is none, and the measures overflow or cannot be had.
+_FARTHEST_M = 1e6
 
 
 class Means:
@@ -65,16 +71,29 @@ class Means:
             _log.debug("epoch %d, step %d of %d: %s", epoch, step, steps, means)
 
 
+def errors_mm(predicted: Float, target: Float) -> dict[str, float]:
+    """The errors of joints (B, T, J, 3), metres, by column; NaN where the network has diverged."""
+    if not (np.abs(predicted) < _FARTHEST_M).all():  # NaN is not, either
+        return dict.fromkeys((f"{name}_mm" for name in _MEASURES), math.nan)
+    return {
+        f"{name}_mm": float(getattr(metrics, name)(predicted, target).mean()) * 1000
+        for name in _MEASURES
+    }
+
+
 def write_logs(folder: Path, rows: Sequence[Json]) -> None:
     """Write all logs of a run.
 
     Args:
         folder: of the run.
-        rows: numbers by column, the same columns in all; "epoch" where there are epochs.
+        rows: numbers by column, the same columns in all; "epoch" where there are epochs. Without
+            any, nothing is written.
 
     Raises:
         OutputError: the folder is not writable, or the disk is full.
     """
+    if not rows:
+        return
     with written_whole(folder / LOG) as temporary, temporary.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
         writer.writeheader()

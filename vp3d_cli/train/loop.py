@@ -14,18 +14,16 @@ import torch
 from torch import Tensor
 
 from vp3d_cli.device import torch_device
-from vp3d_cli.errors import DataError
-from vp3d_cli.evaluate import metrics
 from vp3d_cli.lift.checkpoint import Checkpoint, save_checkpoint
 from vp3d_cli.lift.model import StridedTemporalModel, TemporalModel
 from vp3d_cli.skeletons import get
 from vp3d_cli.train import stream
 from vp3d_cli.train.config import TrainConfig
-from vp3d_cli.train.logs import Means
-from vp3d_cli.train.memory import shortage_explained
+from vp3d_cli.train.logs import Means, errors_mm
+from vp3d_cli.train.memory import require_room, shortage_explained
 from vp3d_cli.train.mocap import read_mocap
 from vp3d_cli.train.paper.losses import mpjpe, weighted_mpjpe
-from vp3d_cli.train.run_folder import BEST, load_state, save_state
+from vp3d_cli.train.run_folder import BEST, best_of_run, is_best, load_state, save_state
 from vp3d_cli.train.stream import draw
 from vp3d_cli.train.synthesize import Batch
 from vp3d_cli.train.windows import Windows, frames
@@ -73,6 +71,8 @@ class Trainer:
     @shortage_explained()
     def __init__(self, config: TrainConfig, folder: Path, device: str = "cpu") -> None:
         self.config, self.folder, self.device = config, folder, torch_device(device)
+        windows = config.train.batch_size // config.train.stride * (1 + config.train.flip)
+        require_room(windows, config.train.stride, config.model)
         self.mocap = read_mocap(config.data.mocap, config.data.split, "train")
         self.validation = held_out_sequences(config)
         torch.manual_seed(config.train.seed)
@@ -96,6 +96,9 @@ class Trainer:
         """Train to the end of the schedule and return the best epoch.
 
         Stopped at any moment, `resume` goes on from the last whole epoch.
+
+        Raises:
+            DataError: it diverged, so that no epoch is the best.
         """
         schedule = self.config.train
         steps = schedule.steps_per_epoch
@@ -107,9 +110,7 @@ class Trainer:
                     progress(self.epoch * steps + step, schedule.epochs * steps)
                 means.tell(self.epoch + 1, step, steps)
             self._end_epoch(means.so_far()["pose_loss"] * 1000)
-        if not self.history:
-            raise DataError(f"{self.folder}: nothing was trained and nothing to resume")
-        return min(self.history, key=lambda report: report.mpjpe_mm)
+        return best_of_run(self.folder, self.history)
 
     def _batches(self, pieces: list[Batch]) -> Iterator[Windows]:
         """The epoch's windows; they depend on the seed and the epoch alone."""
@@ -155,7 +156,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] *= schedule.learning_rate_decay
         self._set_momentum()
-        if report.mpjpe_mm <= min(past.mpjpe_mm for past in self.history):
+        if is_best(self.history):
             self._save_best(report)
         self._save_last()
         _log.info(
@@ -206,10 +207,7 @@ class Trainer:
         return EpochReport(
             epoch=self.epoch,
             train_mm=train_mm,
-            mpjpe_mm=float(metrics.mpjpe(predicted, target).mean()) * 1000,
-            p_mpjpe_mm=float(metrics.p_mpjpe(predicted, target).mean()) * 1000,
-            n_mpjpe_mm=float(metrics.n_mpjpe(predicted, target).mean()) * 1000,
-            mpjve_mm=float(metrics.mpjve(predicted, target).mean()) * 1000,
+            **errors_mm(predicted, target),
             root_percent=self._root_percent(),
             learning_rate=rate,
         )

@@ -19,11 +19,15 @@ _MAX_BYTES = 256 << 20
 _MOST_FRAMES = 1_000_000
 _BLOCK = 512
 _PROCESSORS = (84, 85, 86)
-# What the library raises at a damaged file, besides ValueError.
+# What the library raises at a damaged file.
 _FAULTS = (
-    *(AssertionError, AttributeError, IndexError, KeyError, TypeError, RuntimeError),
-    *(ZeroDivisionError, struct.error),
+    *(AssertionError, AttributeError, LookupError, TypeError, RuntimeError, ValueError),
+    *(ArithmeticError, struct.error),
 )
+
+
+class _FaultError(ValueError):
+    """One that is found here, and said in words."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +90,10 @@ def read_points(path: Path) -> Points:
             where = _positions(reader, labels, frames)
             rate = float(reader.point_rate)
             units, up = _text(reader, "POINT:UNITS"), _text(reader, "POINT:Y_SCREEN")
-        except _FAULTS as error:
-            raise ValueError(f"is damaged, or no C3D file: {error or type(error)}") from error
+        except _FaultError:
+            raise
+        except _FAULTS as error:  # its words are of bytes and formats, for programmers
+            raise ValueError("is damaged or cut off, or no C3D file") from error
     if not 0 < rate < 100_000:
         raise ValueError(f"POINT:RATE: expected frames a second, got {rate:g}")
     named = [i for i, label in enumerate(labels) if label and not label.startswith("*")]
@@ -104,10 +110,10 @@ def _labels(reader: Any) -> list[str]:
             break
         sizes = parameter.dimensions
         if len(sizes) != 2 or sizes[0] * sizes[1] != len(parameter.bytes):
-            raise ValueError(f"POINT:{name}: expected a list of names, got {sizes}")
+            raise _FaultError(f"POINT:{name}: expected a list of names, got {sizes}")
         labels += [str(label).strip(" \0") for label in parameter.string_array]
     if not labels:
-        raise ValueError("POINT:LABELS: is missing, so that no point has a name")
+        raise _FaultError("POINT:LABELS: is missing, so that no point has a name")
     return labels[: reader.point_used]
 
 
@@ -115,14 +121,14 @@ def _frames(reader: Any, size: int) -> int:
     """How many there are, after a look at whether the file is long enough for them."""
     frames, points = int(reader.frame_count), int(reader.point_used)
     if points < 1 or frames < 1:
-        raise ValueError(f"expected frames of points, got {frames} frames of {points} points")
+        raise _FaultError(f"expected frames of points, got {frames} frames of {points} points")
     word = 4 if reader.point_scale < 0 else 2
     each = word * (4 * points + int(reader.analog_used) * int(reader.analog_per_frame))
     there = max(size - (int(reader.header.data_block) - 1) * _BLOCK, 0) // each
     if frames > there:
-        raise ValueError(f"is cut off: expected {frames} frames, got {there}")
+        raise _FaultError(f"is cut off: expected {frames} frames, got {there}")
     if frames > _MOST_FRAMES:
-        raise ValueError(f"expected {_MOST_FRAMES} frames at most, got {frames}; split it")
+        raise _FaultError(f"expected {_MOST_FRAMES} frames at most, got {frames}; split it")
     return frames
 
 
@@ -135,7 +141,7 @@ def _positions(reader: Any, labels: list[str], frames: int) -> Float:
         where[count - 1] = part[:, :3]
         where[count - 1, (part[:, 3] < 0) | (part[:, :3] == 0).all(-1)] = np.nan
     if count != frames:
-        raise ValueError(f"is cut off: expected {frames} frames, got {count}")
+        raise _FaultError(f"is cut off: expected {frames} frames, got {count}")
     return where
 
 

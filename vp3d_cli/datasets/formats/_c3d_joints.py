@@ -35,6 +35,8 @@ SKELETON = get("h36m17")
 # Half the width of a mean adult's joint, metres.
 _HALF_KNEE_M, _HALF_ANKLE_M = 0.05, 0.035
 _ACROMION_DROP = 0.17
+# Cosine between the trunk and the pelvis's axis up: nobody bends so far for half a clip.
+_MIRRORED = -0.5
 
 Points = Mapping[str, Double]
 
@@ -129,6 +131,26 @@ def centres(points: Points) -> dict[str, Double]:
     _shoulders(points, found)
     _trunk(points, found)
     return {name: where for name, where in found.items() if where is not None}
+
+
+def mirrored(points: Points) -> bool:
+    """Whether left and right are exchanged, as far as markers around the pelvis tell.
+
+    Right, forward and up are right-handed on every body, however it stands or lies.
+    """
+    left, right = (_marker(points, side, "asis") for side in ("left", "right"))
+    back = _either(
+        _middle([_marker(points, side, "psis") for side in ("left", "right")]),
+        _first(points, _SACRUM),
+    )
+    thorax = centres(points).get("thorax")
+    if left is None or right is None or back is None or thorax is None:
+        return False
+    front = (left + right) / 2
+    up = np.cross(right - left, front - back)
+    cosines = (_unit(up) * _unit(thorax - (front + back) / 2)).sum(-1)
+    known = cosines[np.isfinite(cosines)]
+    return bool(len(known)) and float(np.median(known)) < _MIRRORED
 
 
 def _hips(points: Points) -> tuple[Double | None, Double | None]:

@@ -66,7 +66,8 @@ def read(paths: tuple[Path, ...], choice: Choice) -> Iterator[Sequence]:
     for path in paths:
         folder, action = path.resolve().parent.name, path.stem
         with sources.explained(path, "c3d"):
-            points = _c3d_file.read_points(path)
+            with sources.named("cannot be read as C3D"):
+                points = _c3d_file.read_points(path)
             people = _people(points)
             sequences = [
                 Sequence(
@@ -116,6 +117,11 @@ def _people(points: _c3d_file.Points) -> dict[str, dict[str, Double]]:
 
 def _joints(path: Path, points: _c3d_file.Points, named: dict[str, Double]) -> Double:
     """(T, 17, 3) metres, z up."""
+    if _c3d_joints.mirrored(named):
+        raise ValueError(
+            "POINT:LABELS: expected the left markers on the left of the body, got them on its "
+            "right; the names are exchanged, or an axis is mirrored"
+        )
     scales: tuple[float, ...] = _GUESSED_M
     if points.units:
         if points.units not in _UNITS_M:

@@ -161,20 +161,34 @@ def select(
     """The sequences of some subjects, every `downsample`th frame.
 
     Raises:
-        DataError: a subject has none.
+        DataError: a subject has none, or nobody does an action.
     """
+    _require_all("subjects", subjects, {sequence.subject for sequence in sequences})
+    _require_all("actions", data.actions, {_action(sequence) for sequence in sequences})
     chosen = [
         thinned(sequence, data.downsample)
         for sequence in sequences
-        if sequence.subject in subjects
-        and (not data.actions or sequence.action.split(" ")[0] in data.actions)
+        if sequence.subject in subjects and (not data.actions or _action(sequence) in data.actions)
     ]
-    if missing := set(subjects) - {sequence.subject for sequence in chosen}:
-        known = ", ".join(sorted({sequence.subject for sequence in sequences}))
+    for subject in set(subjects) - {sequence.subject for sequence in chosen}:
+        known = {_action(sequence) for sequence in sequences if sequence.subject == subject}
         raise DataError(
-            f"subjects {', '.join(sorted(missing))}: no such sequences; there are {known}"
+            f"actions {', '.join(data.actions)}: no such sequences of {subject}; "
+            f"there are {', '.join(sorted(known))}"
         )
     return chosen
+
+
+def _action(sequence: Sequence) -> str:
+    return sequence.action.split(" ")[0]
+
+
+def _require_all(what: str, names: tuple[str, ...], known: set[str]) -> None:
+    if missing := set(names) - known:
+        raise DataError(
+            f"{what} {', '.join(sorted(missing))}: no such sequences; "
+            f"there are {', '.join(sorted(known))}"
+        )
 
 
 def thinned(

@@ -16,15 +16,14 @@ from torch import Tensor
 from vp3d_cli.datasets import Sequence
 from vp3d_cli.device import torch_device
 from vp3d_cli.errors import DataError
-from vp3d_cli.evaluate import metrics
 from vp3d_cli.lift.checkpoint import Checkpoint, save_checkpoint
 from vp3d_cli.lift.model import StridedTemporalModel, TemporalModel
-from vp3d_cli.train.logs import Means
-from vp3d_cli.train.memory import shortage_explained
+from vp3d_cli.train.logs import Means, errors_mm
+from vp3d_cli.train.memory import require_room, shortage_explained
 from vp3d_cli.train.paper import losses
 from vp3d_cli.train.paper.chunks import Batch, Chunks, screen_inputs
 from vp3d_cli.train.paper.config import PaperConfig, select, subset
-from vp3d_cli.train.run_folder import BEST, load_state, save_state
+from vp3d_cli.train.run_folder import BEST, best_of_run, is_best, load_state, save_state
 from vp3d_cli.types import Float, Skeleton
 
 _log = logging.getLogger(__name__)
@@ -71,11 +70,12 @@ class PaperTrainer:
         data, schedule = config.data, config.train
         sequences = tuple(sequences)
         labelled = [subset(s, data.subset) for s in select(sequences, data, data.train)]
-        if any(sequence.joints is None for sequence in labelled):
-            raise DataError("training subjects: a sequence has no 3D joints")
+        _require_joints("training", labelled)
         self.test = select(sequences, data, data.test)
+        _require_joints("test", self.test)
         self.labelled = self._chunks(labelled)
-        self._skeleton_out = self._checked_skeleton()
+        self._skeleton_out = self._checked_skeleton(labelled[0])
+        self._check_test()
         self.unlabelled: Chunks | None = None
         if data.unlabelled:
             without = [
@@ -89,6 +89,9 @@ class PaperTrainer:
                     "unlabelled subjects: a sequence has no camera, which the reprojection loss "
                     "needs; give it, or set projection = 'none' in [semi]"
                 )
+        kinds = 1 if self.unlabelled is None else 2
+        windows = min(self._rows(), len(self.labelled)) * kinds
+        require_room(windows, schedule.stride, config.model)
         torch.manual_seed(schedule.seed)
         self.pose = self._network(self._skeleton_out.num_joints)
         self.trajectory = self._network(1) if self.unlabelled is not None else None
@@ -103,6 +106,9 @@ class PaperTrainer:
         """Train to the end of the schedule and return the best epoch.
 
         Stopped at any moment, `resume` goes on from the last whole epoch.
+
+        Raises:
+            DataError: it diverged, so that no epoch is the best.
         """
         steps = -(-len(self.labelled) // self._rows())
         while self.epoch < self.config.train.epochs:
@@ -113,9 +119,7 @@ class PaperTrainer:
                     progress(self.epoch * steps + step, self.config.train.epochs * steps)
                 means.tell(self.epoch + 1, step, steps)
             self._end_epoch(means.so_far())
-        if not self.history:
-            raise DataError(f"{self.folder}: nothing was trained and nothing to resume")
-        return min(self.history, key=lambda report: report.mpjpe_mm)
+        return best_of_run(self.folder, self.history)
 
     def _batches(self) -> Iterator[tuple[Batch, Batch | None]]:
         """The epoch's batches, the same in every run; unlabelled chunks go round without end."""
@@ -181,13 +185,15 @@ class PaperTrainer:
         for group in self.optimizer.param_groups:
             group["lr"] *= schedule.learning_rate_decay
         self._set_momentum()
-        if self.epoch % schedule.evaluate_every and self.epoch < schedule.epochs:
-            return
+        if self.epoch % schedule.evaluate_every == 0 or self.epoch == schedule.epochs:
+            self._look_at_test(means, rate)
+        self._save_last()
+
+    def _look_at_test(self, means: dict[str, float], rate: float) -> None:
         report = self._evaluate(means, rate)
         self.history.append(report)
-        if report.mpjpe_mm <= min(past.mpjpe_mm for past in self.history):
+        if is_best(self.history):
             self._save_best(report)
-        self._save_last()
         _log.info(
             *("epoch %d: train %.1f mm, test %.1f mm", self.epoch, report.train_mm, report.mpjpe_mm)
         )
@@ -195,15 +201,17 @@ class PaperTrainer:
     def _evaluate(self, terms: dict[str, float], rate: float) -> EpochReport:
         """On the test subjects, every frame, without flip averaging."""
         whole = self._whole_network()
-        kinds: dict[str, list[Float]] = {"mpjpe": [], "p_mpjpe": [], "n_mpjpe": [], "mpjve": []}
+        measured: list[dict[str, float]] = []
         for sequence in self.test:
             joints = np.asarray(sequence.joints, np.float32)
             target = (joints - joints[:, :1])[None]
             predicted = self._predict(whole, sequence)[None]
-            for name, values in kinds.items():
-                error = float(getattr(metrics, name)(predicted, target).mean())
-                values.append(np.full(len(sequence), error, np.float32))
-        errors = {f"{n}_mm": float(np.concatenate(v).mean()) * 1000 for n, v in kinds.items()}
+            measured.append(errors_mm(predicted, target))
+        frames = [len(sequence) for sequence in self.test]
+        errors = {
+            name: float(np.average([each[name] for each in measured], weights=frames))
+            for name in measured[0]
+        }
         train_mm = terms["pose_loss"] * 1000
         return EpochReport(
             epoch=self.epoch, train_mm=train_mm, **errors, learning_rate=rate, **terms
@@ -245,17 +253,36 @@ class PaperTrainer:
     def _rows(self) -> int:
         return self.config.train.batch_size // self.config.train.stride
 
-    def _checked_skeleton(self) -> Skeleton:
+    def _checked_skeleton(self, labelled: Sequence) -> Skeleton:
         """The skeleton of the labels, after a look at what the configuration says."""
         model, found = self.config.model, self.labelled
         assert found.skeleton_out is not None  # labelled sequences have joints
-        for table, said, got in (
-            ("skeleton_in", model.skeleton_in, found.skeleton_in.name),
-            ("skeleton_out", model.skeleton_out, found.skeleton_out.name),
+        for key, said, got, where in (
+            ("skeleton_in", model.skeleton_in, found.skeleton_in.name, labelled.keypoints_at),
+            ("skeleton_out", model.skeleton_out, found.skeleton_out.name, labelled.joints_at),
         ):
             if said != got:
-                raise DataError(f"[model] {table}: expected {got}, as the data has, got {said}")
+                data = where or "the data"
+                raise DataError(f"table [model]: {key}: expected {got}, as in {data}, got {said}")
         return found.skeleton_out
+
+    def _check_test(self) -> None:
+        """Refuse, before training, what could not be predicted or measured after an epoch."""
+        expected = self.labelled.skeleton_in, self.labelled.skeleton_out
+        for sequence in self.test:
+            where = f"test subjects: {sequence.name}"
+            if (sequence.skeleton_in, sequence.skeleton_out) != expected:
+                said, got = (
+                    " to ".join(kind.name if kind else "nothing" for kind in kinds)
+                    for kinds in (expected, (sequence.skeleton_in, sequence.skeleton_out))
+                )
+                raise DataError(f"{where}: expected {said}, as in the training data, got {got}")
+            if len(sequence) < 2:
+                raise DataError(
+                    f"{where}: expected at least 2 frames, for the velocity, got {len(sequence)} "
+                    f"with downsample = {self.config.data.downsample} in [data]"
+                )
+            screen_inputs(sequence, self.config.model.features)  # raises where it cannot be had
 
     def _chunks(self, sequences: list[Sequence]) -> Chunks:
         return Chunks(
@@ -296,6 +323,12 @@ class PaperTrainer:
         self.epoch = state["epoch"]
         self.history = [EpochReport(**row) for row in state["history"]]
         self._set_momentum()
+
+
+def _require_joints(kind: str, sequences: Iterable[Sequence]) -> None:
+    for sequence in sequences:
+        if sequence.joints is None:
+            raise DataError(f"{kind} subjects: {sequence.name}: has no 3D joints")
 
 
 def matching(joints: Skeleton, keypoints: Skeleton) -> tuple[list[int], list[int]]:
