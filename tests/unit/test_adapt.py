@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,16 @@ def test_the_true_people_are_not_off_the_picture() -> None:
     assert losses.off_the_picture(points, zooms, seen, weights) < 1e-4
 
 
+def test_frames_that_do_not_place_the_person_pull_at_nothing() -> None:
+    video = make_footage()
+    video.tracks2d[0].scores[3, 8:] = 0.1  # three keypoints are left
+    video.tracks2d[0].scores[4, 9:] = 0.1  # four
+    (weights,) = pairs.unlabelled([video], make_lifter()).weights
+    assert not weights[3].any()
+    assert (weights > 0).sum(-1)[4:6].tolist() == [4, 12]
+    assert reprojection.trusted(video.tracks2d[0])[3].any()
+
+
 def test_windows_beyond_the_end_repeat_and_count_nothing() -> None:
     tracks = pairs.unlabelled([make_footage(length=10)], make_lifter())
     batch = pairs.cut(tracks, np.array([0]), np.array([6]), 8, (4, 4))
@@ -203,6 +214,13 @@ def test_jitter_and_bones_are_not_traded(
     assert after.better_than(before, before) is better
 
 
+def test_what_got_worse_is_said() -> None:
+    before = Measures(10, 5, 20, 4, 100)
+    assert Measures(9, 4, 21, 4, 100).faults(before) == []
+    assert Measures(9, 4, 30, 9, 100).faults(before) == ["jitters more", "bones vary more"]
+    assert Measures(9, 4, np.nan, 4, 100).faults(before) == ["jitters more"]
+
+
 # --- what is held out
 
 
@@ -228,8 +246,19 @@ def test_of_a_single_video_the_last_part_is_held_out() -> None:
 def test_too_little_is_said() -> None:
     with pytest.raises(DataError, match="nobody to learn from"):
         footage.split([], 0.2, 0)
-    with pytest.raises(DataError, match=r"a\.mp4: is too short"):
+    with pytest.raises(DataError, match=r"a\.mp4: --held-out 0.2 of the 0.8 s .* to measure on"):
         footage.split([make_footage(length=20)], 0.2, 0)
+    with pytest.raises(DataError, match=r"--held-out 0.999 of the 2.4 s .* too little to learn"):
+        footage.split([make_footage()], 0.999, 0)
+
+
+def test_too_few_frames_are_counted(tmp_path: Path) -> None:
+    short = [make_footage(length=2), make_footage("b.mp4", length=5)]
+    with pytest.raises(DataError, match=r"5 frames .* \(b\.mp4\), 10 are needed.*--detect-every"):
+        start.open_adaptation(SMALL, make_lifter(), short, tmp_path)
+    empty = dataclasses.replace(short[0], tracks2d=(), tracks3d=())
+    with pytest.raises(DataError, match="nobody to learn from was found"):
+        start.open_adaptation(SMALL, make_lifter(), [empty], tmp_path)
 
 
 def test_ghosts_and_passers_by_are_left_out() -> None:
@@ -322,6 +351,29 @@ def test_what_is_better_is_kept_and_says_what_it_is(tmp_path: Path) -> None:
     assert "Kept: epoch 2 of 2" in report.lines(adapter)[-1]
 
 
+def test_an_epoch_that_fits_better_and_is_not_kept_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(logging.getLogger("vp3d_cli"), "propagate", True)
+    caplog.set_level(logging.INFO, "vp3d_cli")
+    adapter = _adapter(tmp_path, dataclasses.replace(SMALL, epochs=1))
+    measured = adapter._report
+
+    def traded(values: Any, *, best: bool = False) -> Any:
+        told = measured(values, best=best)
+        bones, off = 1.0 + adapter.epoch, 10.0 - adapter.epoch
+        return dataclasses.replace(
+            told, reprojection_percent=off, jitter=1, bone_variation_percent=bones, frames=99
+        )
+
+    adapter._report = traded  # type: ignore[method-assign]
+    adapter.run()
+    assert "not kept: bones vary more" in caplog.text
+    lines = report.lines(adapter)
+    assert lines[-3].split()[-2:] == ["99", "99"]
+    assert "Warning: 99 held-out frames are few" in lines[-2]
+
+
 def test_it_learns_what_is_in_the_footage(tmp_path: Path) -> None:
     """From nothing, on true labels, the people come nearer to the picture."""
     lifter = make_lifter()
@@ -339,6 +391,19 @@ def test_lifters_of_the_papers_kind_are_adapted_too(tmp_path: Path) -> None:
     lifter = make_lifter("screen", head=False)
     _adapter(tmp_path, lifter=lifter).run()
     assert load_lifter(str(tmp_path / BEST)).config.normalisation == "screen"
+
+
+def test_distances_that_inputs_do_not_show_are_not_learnt(tmp_path: Path) -> None:
+    lifter = make_lifter("screen")
+    adapter = _adapter(tmp_path, lifter=lifter)
+    adapter.run()
+    learnt, begun = adapter._lifter().checkpoint(), make_lifter("screen").checkpoint()
+    assert learnt.trajectory is not None
+    assert begun.trajectory is not None
+    torch.testing.assert_close(learnt.trajectory, begun.trajectory, rtol=0, atol=0)
+    assert not torch.equal(learnt.pose["shrink.bias"], begun.pose["shrink.bias"])
+    longer = dataclasses.replace(SMALL, epochs=3)
+    _adapter(tmp_path, longer, lifter, resume=True).run()
 
 
 def test_what_cannot_be_adapted_is_refused(tmp_path: Path) -> None:

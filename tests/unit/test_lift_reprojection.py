@@ -61,3 +61,32 @@ def test_nearer_is_larger() -> None:
     larger = dataclasses.replace(track, keypoints=centre + 2 * (track.keypoints - centre))
     fit = reprojection.fit(larger, video.tracks3d[0], video.video, video.camera)
     np.testing.assert_allclose(fit.root[:, 2], video.tracks3d[0].root[:, 2] / 2, rtol=0.1)
+
+
+@pytest.mark.parametrize("at", [(np.nan, np.nan), (5000, 5000)])
+def test_sizes_are_of_the_keypoints_that_count(at: tuple[float, float]) -> None:
+    def measured(place: tuple[float, float] | None) -> reprojection.Fit:
+        video = make_footage()
+        track = video.tracks2d[0]
+        track.scores[:, 9] = 0.29  # the left wrist
+        if place:
+            track.keypoints[:, 9] = place
+        return reprojection.fit(track, video.tracks3d[0], video.video, video.camera)
+
+    fit, plain = measured(at), measured(None)
+    np.testing.assert_array_equal(fit.sizes_px, plain.sizes_px)
+    np.testing.assert_array_equal(fit.distances_px, plain.distances_px)
+
+
+def test_frames_that_collapsed_weigh_little() -> None:
+    video = make_footage()
+    track = video.tracks2d[0]
+    track.keypoints[7] = track.keypoints[7, :1]
+    track.observed[9] = False
+    fit = reprojection.fit(track, video.tracks3d[0], video.video, video.camera)
+    usual = np.median(fit.sizes_px)
+    assert fit.sizes_px[7] == pytest.approx(usual / 4)
+    assert fit.sizes_px[9] == pytest.approx(usual, rel=0.1)
+    track.observed[:] = False
+    nowhere = reprojection.fit(track, video.tracks3d[0], video.video, video.camera)
+    assert (nowhere.sizes_px > 0).all()

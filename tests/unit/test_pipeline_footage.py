@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import shutil
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from tests.adapt_footage import FOCAL, SIZE, make_footage, make_lifter
+from tests.adapt_footage import FOCAL, SIZE, lifted, make_footage, make_lifter
 from tests.unit.test_pipeline import Steady
 from vp3d_cli import origin
-from vp3d_cli.errors import DataError, OutputError, VideoError
+from vp3d_cli.errors import DataError, OutputError, SkeletonMismatchError, VideoError
 from vp3d_cli.options import Options
 from vp3d_cli.pipeline import cameras, detecting, footage
-from vp3d_cli.types import Camera, VideoInfo
+from vp3d_cli.types import Camera, Result, Track2D, VideoInfo
 from vp3d_cli.video import VideoWriter, probe
 from vp3d_cli.video.lens import lens_of_tags
 
@@ -110,8 +112,19 @@ def test_videos_are_lifted_and_empty_ones_left_out(
     assert video.tracks3d[0].joints.shape == (10, 17, 3)
     assert video.camera == Camera(333, "given")
     assert "empty.mp4: nobody was found (2 frames read); left out" in caplog.text
-    (video,) = footage.lift_videos(found, make_lifter(), MOVENET)
+    done: list[tuple[str, int, int | None]] = []
+    (video,) = footage.lift_videos(found, make_lifter(), MOVENET, lambda *now: done.append(now))
     assert "estimated" in video.camera.how
+    assert done == [("lift", 0, 2), ("lift", 1, 2), ("lift", 2, 2)]
+
+
+def test_a_lifter_of_other_keypoints_is_no_fault_of_a_video(
+    tmp_path: Path, told: list[str]
+) -> None:
+    found = footage.detect_videos([_clip(tmp_path / "a.mp4")], MOVENET, tmp_path / "keypoints")
+    other = make_lifter("screen", skeleton_in="h36m17")
+    with pytest.raises(SkeletonMismatchError, match="h36m17"):
+        footage.lift_videos(found, other, MOVENET)
 
 
 # --- lenses
@@ -152,6 +165,52 @@ def test_the_lens_that_fits_is_found_where_it_shows() -> None:
     assert "estimated" in found.how
     unsure = cameras.estimated(_Knows(0), video.tracks2d, video.video)  # type: ignore[arg-type]
     assert found.focal_px <= unsure.focal_px <= 0.9 * 1280 + 1
+
+
+class _Counts:
+    """A lifter that remembers the frames that it was asked for."""
+
+    def __init__(self) -> None:
+        self.lifter, self.frames = make_lifter(), list[list[int]]()
+
+    def lift(self, tracks: list[Track2D], *others: Any, **options: Any) -> object:
+        self.frames.append([int(frame) for track in tracks for frame in track.frames])
+        return self.lifter.lift(tracks, *others, **options)
+
+
+def test_of_long_videos_a_sample_is_tried() -> None:
+    video, counts = make_footage(length=1300, people=2), _Counts()
+    found = cameras.estimated(counts, video.tracks2d, video.video)  # type: ignore[arg-type]
+    assert found.how.startswith("estimated")
+    assert len(counts.frames) == 12
+    assert {len(frames) for frames in counts.frames} == {1000}
+    frames = counts.frames[0]
+    assert (frames[0], frames[-1]) == (0, 1299)  # from the first frame of one to the last of two
+    assert (np.diff(frames) != 1).sum() == 5  # between five stretches, one with the end of one
+
+
+def test_an_estimate_is_told_to_other_commands() -> None:
+    def video(name: str, focal_px: float, how: str) -> Result:
+        return dataclasses.replace(make_footage(name, 9), camera=Camera(focal_px, how))
+
+    default = 0.9 * 1280
+    guessed = cameras.estimated(_Knows(3), *_seen(make_footage()))  # type: ignore[arg-type]
+    told = cameras.advice(
+        [
+            video("a.mp4", 900, guessed.how),
+            video("b.mp4", 900, guessed.how),
+            video("near.mp4", default * 1.04, guessed.how),
+            video("given.mp4", 500, "given"),
+        ]
+    )
+    assert told == [
+        "Focal length estimated: use `--focal 900` with `vp3d infer` for a.mp4, b.mp4",
+    ]
+    assert cameras.advice([lifted(make_footage(length=9), make_lifter())]) == []
+
+
+def _seen(video: Result) -> tuple[tuple[Track2D, ...], VideoInfo]:
+    return video.tracks2d, video.video
 
 
 class _Tagged:

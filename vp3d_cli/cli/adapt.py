@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import shlex
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -112,22 +116,39 @@ def COMMAND(videos: tuple[Path, ...], out: Path, **asked: Any) -> None:  # noqa:
     config, resume, mocap = AdaptConfig(**ours), asked.pop("resume"), asked.pop("mocap")
     options = Options(**asked)
     from vp3d_cli.lift.loading import load_lifter
-    from vp3d_cli.pipeline import footage
-    from vp3d_cli.train.adapt import report, start
-    from vp3d_cli.train.run_folder import BEST
+    from vp3d_cli.pipeline import cameras, footage
+    from vp3d_cli.train.adapt import adapter as adapting
+    from vp3d_cli.train.adapt import report, shortage, start
+    from vp3d_cli.train.mocap import read_mocap
+    from vp3d_cli.train.run_folder import BEST, require_new
 
-    start.require_new(out, resume=resume)
+    # All that may be refused comes before hours of detection.
+    require_new(out, resume=resume)
+    paths = footage.find_videos(videos, out / "keypoints")
     lifter = load_lifter(options.lifter, device=options.device)
-    with _console.progress() as progress:
-        paths = footage.find_videos(videos, out)
+    adapting.require_fitting(lifter)
+    labels = read_mocap(mocap, None, "train") if mocap else None
+    with _resumable(), shortage.explained(options.device), _console.progress() as progress:
         found = footage.detect_videos(paths, options, out / "keypoints", progress)
-        lifted = footage.lift_videos(found, lifter, options)
+        lifted = footage.lift_videos(found, lifter, options, progress)
         adapter = start.open_adaptation(
-            config, lifter, lifted, out, mocap=mocap, device=options.device, resume=resume
+            config, lifter, lifted, out, mocap=labels, device=options.device, resume=resume
         )
         _log.info("held out: %s", adapter.footage.how)
         adapter.run(_console.stage("adapt", progress))
     report.write(adapter, out)
-    for line in report.lines(adapter):
+    for line in (*report.lines(adapter), *cameras.advice(lifted)):
         click.echo(line, err=True)
     click.echo(out / BEST)
+
+
+@contextlib.contextmanager
+def _resumable() -> Iterator[None]:
+    """Say how to go on where it is stopped."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        name, *rest = (word for word in sys.argv[1:] if word != "--resume")
+        again = shlex.join(["vp3d", name, "--resume", *rest])
+        click.echo(f"Stopped; what is done is kept. Go on with: {again}", err=True)
+        raise

@@ -22,6 +22,10 @@ JOINTS = [_H36M.index(_RENAMED.get(name, name)) for name in _COCO.joints[FIRST_K
 # Below this score a detector guesses.
 LEAST_SCORE = 0.3
 _LEAST_DEPTH_M = 0.3
+# Fewer keypoints than this do not say where a person stands.
+LEAST_KEYPOINTS = 4
+# Beside a person's median size: in a smaller frame the keypoints have collapsed.
+_LEAST_SIZE = 0.25
 
 
 def trusted(track: Track2D) -> Float:
@@ -44,7 +48,7 @@ def fit_root(points: Real, directions: Real, weights: Real) -> Double:
         directions: (T, K, 2) x/z and y/z of where they were seen.
         weights: (T, K).
     """
-    counted = (weights > 0).sum(-1) >= 4
+    counted = (weights > 0).sum(-1) >= LEAST_KEYPOINTS
     uv = np.where(weights[..., None] > 0, directions, 0).astype(np.float64)
     w = weights.astype(np.float64)[..., None]
     target = uv * points[..., 2:] - points[..., :2]
@@ -70,7 +74,8 @@ class Fit:
         root: (T, 3) camera axes, metres, see `fit_root`.
         distances_px: (T, K) between where keypoints were seen and where the joints project to;
             NaN where they do not count.
-        sizes_px: (T,) of the body in the picture, see `normalise.body_size`.
+        sizes_px: (T,) of the body in the picture: root mean square distance of the keypoints
+            that count from their mean, at least a quarter of the person's median.
     """
 
     root: Double
@@ -88,5 +93,15 @@ def fit(track: Track2D, lifted: Track3D, video: VideoInfo, camera: Camera) -> Fi
     placed = points + root[:, None]
     projected = placed[..., :2] / np.maximum(placed[..., 2:], _LEAST_DEPTH_M)
     off = np.linalg.norm(projected - directions, axis=-1) * camera.focal_px
-    sizes = normalise.body_size(np.nan_to_num(seen), weights)
-    return Fit(root, np.where(weights > 0, off, np.nan), np.asarray(sizes, np.float64))
+    return Fit(root, np.where(weights > 0, off, np.nan), _sizes(seen, weights))
+
+
+def _sizes(seen: Real, weights: Real) -> Double:
+    """`Fit.sizes_px` of keypoints (T, K, 2); the median where too few count."""
+    points = np.where(weights[..., None] > 0, seen, 0).astype(np.float64)
+    share = (weights / np.maximum(weights.sum(-1, keepdims=True), 1e-6))[..., None]
+    centre = (points * share).sum(-2, keepdims=True)
+    sizes = np.sqrt((np.square(points - centre) * share).sum((-1, -2)))
+    counted = (weights > 0).sum(-1) >= LEAST_KEYPOINTS
+    middle = max(float(np.median(sizes[counted])), 1.0) if counted.any() else 1.0
+    return np.where(counted, np.maximum(sizes, _LEAST_SIZE * middle), middle)

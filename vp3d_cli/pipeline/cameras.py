@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vp3d_cli.types import Camera, Track2D, VideoInfo
+from vp3d_cli.types import Camera, Result, Track2D, VideoInfo
 
 if TYPE_CHECKING:
     from vp3d_cli.lift.lifter import Lifter
@@ -24,6 +25,12 @@ _TRIED = DEFAULT_FOCAL * np.exp(np.linspace(-0.5, 0.6, 12))
 # biased: on four views with a known lens of 0.87 the least error is at 0.8 to 1.2, and hardly less
 # than at 0.9.
 _PRIOR = 2.0
+# Of long videos only so many frames of people are tried, in so many even stretches: each is lifted
+# once a focal length.
+_SAMPLED, _STRETCHES = 1000, 5
+_ESTIMATED = "estimated"
+# Nearer to the default than this an estimate need not be given to other commands.
+_WORTH_TELLING = 0.05
 
 
 def camera_of(video: VideoInfo, focal_px: float | None) -> Camera:
@@ -43,16 +50,31 @@ def is_assumed(camera: Camera) -> bool:
     return camera.how.startswith("default")
 
 
+def advice(videos: Sequence[Result]) -> list[str]:
+    """Sentences that say which estimates other commands, which assume the default, need."""
+    names: dict[int, list[str]] = {}
+    for video in videos:
+        default = DEFAULT_FOCAL * max(video.video.width, video.video.height)
+        off = abs(video.camera.focal_px / default - 1)
+        if video.camera.how.startswith(_ESTIMATED) and off > _WORTH_TELLING:
+            names.setdefault(round(video.camera.focal_px), []).append(video.video.path.name)
+    return [
+        f"Focal length estimated: use `--focal {focal_px}` with `vp3d infer` for {', '.join(of)}"
+        for focal_px, of in sorted(names.items())
+    ]
+
+
 def estimated(lifter: Lifter, tracks: Sequence[Track2D], video: VideoInfo) -> Camera:
     """The focal length under which the people, lifted, fit the picture best.
 
     What is compared is the mean reprojection error of all people, see `lift.reprojection`, times
-    1 + `_PRIOR` * log(focal / default)², so that little evidence leaves the default.
+    1 + `_PRIOR` * log(focal / default)², so that little evidence leaves the default. Of long
+    videos a sample is tried.
     """
     from vp3d_cli.lift import reprojection
 
     longer = max(video.width, video.height)
-    errors = []
+    errors, tracks = [], _sample(tracks)
     for share in _TRIED:
         camera = Camera(float(share) * longer, "")
         lifted = lifter.lift(tracks, video, camera, flip=False)
@@ -62,5 +84,25 @@ def estimated(lifter: Lifter, tracks: Sequence[Track2D], video: VideoInfo) -> Ca
         error = float(np.nanmean(off)) if np.isfinite(off).any() else 1.0
         errors.append(error * (1 + _PRIOR * np.log(share / DEFAULT_FOCAL) ** 2))
     share = float(_TRIED[int(np.argmin(errors))])
-    how = f"estimated from the people in it: {share:.2f} of the longer side"
+    how = f"{_ESTIMATED} from the people in it: {share:.2f} of the longer side"
     return Camera(share * longer, how)
+
+
+def _sample(tracks: Sequence[Track2D]) -> Sequence[Track2D]:
+    """At most `_SAMPLED` frames of people, evenly spread over all that there are."""
+    total, length = sum(len(track) for track in tracks), _SAMPLED // _STRETCHES
+    if total <= _SAMPLED:
+        return tracks
+    parts, first = [], 0
+    for track in tracks:
+        for start in np.linspace(0, total - length, _STRETCHES).astype(int) - first:
+            rows = slice(max(start, 0), max(start + length, 0))
+            if len(track.frames[rows]):
+                parts.append(_rows(track, rows))
+        first += len(track)
+    return parts
+
+
+def _rows(track: Track2D, rows: slice) -> Track2D:
+    names = ("frames", "times_s", "boxes", "keypoints", "scores", "observed")
+    return dataclasses.replace(track, **{name: getattr(track, name)[rows] for name in names})

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from vp3d_cli import files, keypoints, origin
-from vp3d_cli.errors import DataError, OutputError, VideoError
+from vp3d_cli.errors import DataError, OutputError, SkeletonMismatchError, VideoError
 from vp3d_cli.lift.lifter import Lifter
 from vp3d_cli.options import Options
 from vp3d_cli.pipeline.cameras import camera_of, estimated, is_assumed
@@ -123,8 +123,13 @@ def lift_videos(
     """The people of each video, tracked and lifted; videos without people are left out.
 
     The focal length is given, or told by the file, or the one that fits the people best.
+
+    Raises:
+        SkeletonMismatchError: the lifter takes other keypoints.
     """
     videos = []
+    if progress:
+        progress("lift", 0, len(found))
     for number, (path, seen) in enumerate(found.items(), start=1):
         try:
             video = dataclasses.replace(origin.video_of(seen), path=path)
@@ -141,6 +146,8 @@ def lift_videos(
                 lifted = lifter.lift(tracks, video, camera)
                 told = origin.provenance_of(seen)
                 videos.append(Result(video, camera, tracks, lifted, told))
+        except SkeletonMismatchError:  # of every video
+            raise
         except DataError as error:
             _log.warning("%s: %s; left out", path, error)
         if progress:

@@ -24,6 +24,7 @@ __all__ = [
     "is_best",
     "load_state",
     "open_run",
+    "require_new",
     "save_state",
 ]
 
@@ -42,6 +43,16 @@ T = TypeVar("T", bound=Resumable)
 Report = TypeVar("Report")
 
 
+def require_new(folder: Path, *, resume: bool) -> None:
+    """Refuse to go on in a folder that holds a run, unless asked to.
+
+    Raises:
+        DataError: it holds one.
+    """
+    if (folder / LAST).exists() and not resume:
+        raise DataError(f"{folder}: already holds a run; give --resume or another --out")
+
+
 def open_run(build: Callable[[], T], folder: Path, *, resume: bool) -> T:
     """Prepare a run; a folder that already holds one is only touched to resume it.
 
@@ -49,8 +60,7 @@ def open_run(build: Callable[[], T], folder: Path, *, resume: bool) -> T:
         DataError: the folder holds a run and `resume` is not asked for.
         OutputError: it cannot be made.
     """
-    if (folder / LAST).exists() and not resume:
-        raise DataError(f"{folder}: already holds a run; give --resume or another --out")
+    require_new(folder, resume=resume)
     trainer = build()
     try:
         folder.mkdir(parents=True, exist_ok=True)

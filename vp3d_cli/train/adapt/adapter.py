@@ -49,8 +49,9 @@ class EpochReport:
 
     Losses are means over the epoch's steps, see `losses`: `pose_mm` of labelled joints,
     `seen_percent` of the body's size in the picture, `bones_mm`, `stretch_mm`, `depth_mm`,
-    `bent_mm` a frame squared, and `path_percent` of the labelled depth, 0 without a trajectory
-    network. Then `Measures` of the held-out footage, and whether the epoch is the best so far.
+    `bent_mm` a frame squared, and `path_percent` of the labelled depth, 0 where no trajectory
+    network is trained. Then `Measures` of the held-out footage, and whether the epoch is the best
+    so far.
     """
 
     epoch: int
@@ -99,7 +100,7 @@ class Adapter:
         mocap: Mocap | None = None,
         device: str = "cpu",
     ) -> None:
-        _require_fitting(start)
+        require_fitting(start)
         self.config, self.folder, self.device = config, folder, torch_device(device)
         self.model, self.footage, self._start = start.config, footage, start
         self.mocap = mocap or as_mocap(footage.training)
@@ -111,6 +112,9 @@ class Adapter:
         pose, trajectory = build_models(start.checkpoint(), start.name)
         self.pose = copy.deepcopy(pose).to(self.device)
         self.trajectory = None if trajectory is None else copy.deepcopy(trajectory).to(self.device)
+        # On a screen's inputs the focal length is not to be seen, so neither is the distance: what
+        # is learnt of it under these lenses would be lost under others. It stays as it is.
+        self._steered = None if self.model.normalisation == "screen" else self.trajectory
         parameters = [p for network in self._networks() for p in network.parameters()]
         self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, amsgrad=True)
         self.epoch = 0
@@ -192,8 +196,8 @@ class Adapter:
         weights = [1.0, *(getattr(config, name) for name in _WEIGHTS)]
         loss = torch.stack([w * t for w, t in zip(weights, terms.values(), strict=True)]).sum()
         terms["path"] = path = torch.zeros_like(loss)
-        if self.trajectory is not None:
-            paths = self.trajectory(inputs)
+        if self._steered is not None:
+            paths = self._steered(inputs)
             terms["path"] = path = losses.path_error(paths[:count], seen["paths"])
             roots = paths[count:] / unseen["sizes"][..., None, None]
             loss = loss + path + config.reprojection * self._picture(guessed, roots, unseen)
@@ -249,8 +253,10 @@ class Adapter:
         for group in self.optimizer.param_groups:
             group["lr"] *= self.config.learning_rate_decay
         if report.measures.better_than(self.best.measures, self.start.measures):
-            report = dataclasses.replace(report, best=True)
+            report, verdict = dataclasses.replace(report, best=True), ", best so far"
             self._save_best(report)
+        else:
+            verdict = self._why_not(report)
         self.history.append(report)
         self._save_last()
         _log.info(
@@ -258,8 +264,14 @@ class Adapter:
             report.epoch,
             report.reprojection_percent,
             report.jitter,
-            ", best so far" if report.best else "",
+            verdict,
         )
+
+    def _why_not(self, report: EpochReport) -> str:
+        """What to say of an epoch that fits better than the best, and yet is not kept."""
+        faults = report.measures.faults(self.start.measures)
+        nearer = report.reprojection_percent < self.best.reprojection_percent
+        return f", not kept: {' and '.join(faults)}" if nearer and faults else ""
 
     def _report(self, values: np.ndarray, *, best: bool = False) -> EpochReport:
         measures = dataclasses.asdict(measure(self._lifter(), self.footage.held_out))
@@ -297,7 +309,8 @@ class Adapter:
         self._save_last()
 
     def _networks(self) -> list[TemporalModel]:
-        return [self.pose] if self.trajectory is None else [self.pose, self.trajectory]
+        """Those that are trained."""
+        return [self.pose] if self._steered is None else [self.pose, self._steered]
 
     def _identity(self) -> Json:
         """What a run must share with the one that it resumes; it may become longer."""
@@ -342,7 +355,12 @@ def _digest(video: Result) -> str:
     return digest.hexdigest()
 
 
-def _require_fitting(lifter: Lifter) -> None:
+def require_fitting(lifter: Lifter) -> None:
+    """Refuse lifters of a kind that cannot be adapted.
+
+    Raises:
+        DataError: it is one.
+    """
     takes = (lifter.skeleton_in.name, lifter.skeleton_out.name)
     if takes != ("coco17", "h36m17"):
         raise DataError(

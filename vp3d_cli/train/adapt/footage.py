@@ -15,8 +15,6 @@ from vp3d_cli.types import Result, Track2D, Track3D
 # Shorter tracks say little and are mostly ghosts and passers-by.
 LEAST_S = 0.4
 _LEAST_FRAMES = 8
-# A single video is divided by time; on each side there must be this much.
-_LEAST_HALF_S = 0.8
 
 
 @dataclass(frozen=True)
@@ -35,16 +33,42 @@ class Footage:
 
 def usable(video: Result) -> Result:
     """The video with those of its people that are seen long and surely enough to learn from."""
-    fps = float(video.video.fps)
-    least = max(_LEAST_FRAMES, round(LEAST_S * fps))
-    keep = []
-    for track in video.tracks2d:
-        counted = (reprojection.trusted(track) > 0).sum(1)
-        keep.append(int((counted >= 4).sum()) >= least)
-    return _people(
-        video,
-        [pair for pair, kept in zip(_pairs(video), keep, strict=True) if kept],
-    )
+    least = _least_frames(video)
+    return _people(video, [pair for pair in _pairs(video) if _sure_frames(pair[0]) >= least])
+
+
+def all_usable(videos: Sequence[Result]) -> list[Result]:
+    """Those of the videos with anybody in them to learn from.
+
+    Raises:
+        DataError: somebody was found, but nobody for long and surely enough.
+    """
+    found = [video for video in videos if video.tracks2d]
+    kept = [video for video in map(usable, found) if video.tracks2d]
+    if found and not kept:
+        best = max(found, key=_longest)
+        raise DataError(
+            f"nobody is seen for long enough to learn from: {_longest(best)} frames of one person "
+            f"at most ({best.video.path.name}), {_least_frames(best)} are needed, in each of them "
+            f"{reprojection.LEAST_KEYPOINTS} sure keypoints; give longer videos (--detect-every "
+            "looks at fewer frames)"
+        )
+    return kept
+
+
+def _longest(video: Result) -> int:
+    """Sure frames of the person who has most."""
+    return max(map(_sure_frames, video.tracks2d))
+
+
+def _least_frames(video: Result) -> int:
+    return max(_LEAST_FRAMES, round(LEAST_S * float(video.video.fps)))
+
+
+def _sure_frames(track: Track2D) -> int:
+    """In how many frames it shows where the person stands."""
+    counted = (reprojection.trusted(track) > 0).sum(1)
+    return int((counted >= reprojection.LEAST_KEYPOINTS).sum())
 
 
 def split(videos: Sequence[Result], share: float, seed: int) -> Footage:
@@ -84,8 +108,10 @@ def _split_time(video: Result, share: float) -> Footage:
     before, after = usable(_between(video, first, cut)), usable(_between(video, cut, end))
     if not before.tracks2d or not after.tracks2d:
         raise DataError(
-            f"{video.video.path.name}: is too short to hold a part of it out "
-            f"({(end - first) / fps:.1f} s with people in it); give more or longer videos"
+            f"{video.video.path.name}: --held-out {share:g} of the {(end - first) / fps:.1f} s "
+            f"with people in it leaves too little to {'measure on' if before.tracks2d else 'learn'}"
+            f" ({_least_frames(video)} frames of one person are needed); give another --held-out, "
+            "or more or longer videos"
         )
     how = f"the last {(end - cut) / fps:.1f} s of {video.video.path.name}, the only video"
     return Footage((before,), (after,), how)

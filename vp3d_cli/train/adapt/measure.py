@@ -25,7 +25,7 @@ class Measures:
             person stands where that is least in each frame, by least squares, for every lifter:
             a trajectory head is not judged.
         reprojection_percent: the same in percent of the body's size in the picture, the root
-            mean square distance of its keypoints from their mean (about a quarter of a standing
+            mean square distance of these keypoints from their mean (about a quarter of a standing
             person's height).
         jitter: length of the second difference of the joints' positions relative to the root,
             times the square of the frame rate, m/s², mean over joints. What the person really
@@ -47,9 +47,17 @@ class Measures:
         The reprojection error decides, in percent of the body; but jitter and the variation of
         bone lengths must not exceed those of the start by more than `ALLOWANCE`.
         """
-        steady = self.jitter <= start.jitter * ALLOWANCE
-        steady &= self.bone_variation_percent <= start.bone_variation_percent * ALLOWANCE
-        return steady and self.reprojection_percent < other.reprojection_percent
+        nearer = self.reprojection_percent < other.reprojection_percent
+        return nearer and not self.faults(start)
+
+    def faults(self, start: Measures) -> list[str]:
+        """What got worse than at the start by more than `ALLOWANCE`, in words."""
+        found = []
+        if not self.jitter <= start.jitter * ALLOWANCE:
+            found.append("jitters more")
+        if not self.bone_variation_percent <= start.bone_variation_percent * ALLOWANCE:
+            found.append("bones vary more")
+        return found
 
 
 def measure(lifter: Lifter, videos: Sequence[Result]) -> Measures:

@@ -52,7 +52,7 @@ class Unlabelled:
         inputs: each (T, J, F) as the lifter takes them in.
         joints: each (T, 17, 3) what the starting lifter says.
         zooms, sizes: each (T,), see the module.
-        weights: each (T, K), see `reprojection.trusted`.
+        weights: each (T, K), see `reprojection.trusted`; 0 in frames with too few keypoints.
     """
 
     inputs: Sequence[Float]
@@ -139,6 +139,8 @@ def unlabelled(videos: Iterable[Result], lifter: Lifter) -> Unlabelled:
                 half_width = video.video.width / 2
                 zooms = np.full(len(track), video.camera.focal_px / half_width, np.float32)
             joints, weights = rotate(view.rotations, lifted.joints), reprojection.trusted(track)
+            # Too few to say where the person stands: then nothing says how far off the pose is.
+            weights[(weights > 0).sum(-1) < reprojection.LEAST_KEYPOINTS] = 0
             values = (view.inputs, joints, zooms, view.sizes, weights)
             for value, column in zip(values, columns, strict=True):
                 column.append(np.asarray(value, np.float32))

@@ -17,7 +17,10 @@ _ROWS = (
     ("reprojection_percent", "Reprojection error, % of the body", "{:.2f}"),
     ("jitter", "Jitter, m/s²", "{:.2f}"),
     ("bone_variation_percent", "Bone length variation, %", "{:.2f}"),
+    ("frames", "Held-out frames measured in", "{:d}"),
 )
+# In fewer frames a difference may be chance.
+_FEW_FRAMES = 100
 
 
 def to_json(adapter: Adapter) -> Json:
@@ -65,6 +68,11 @@ def lines(adapter: Adapter) -> list[str]:
     for field, name, form in _ROWS:
         values = (form.format(getattr(measures, field)) for measures in (before, after))
         table.append(f"{name:{width}}  " + "  ".join(f"{value:>8}" for value in values))
+    if after.frames < _FEW_FRAMES:
+        table.append(
+            f"Warning: {after.frames} held-out frames are few, and differences in them may be "
+            "chance; give more or longer videos."
+        )
     if adapter.best.epoch == 0:
         return [*table, "The lifter is already as good: nothing was changed."]
     return [*table, f"Kept: epoch {adapter.best.epoch} of {adapter.epoch}."]
