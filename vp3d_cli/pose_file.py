@@ -2,8 +2,9 @@
 
 One row per person per frame, sorted by track, then frame. `vp3d_cli.results` reads it back.
 
-`meta` is one JSON object. Four of its keys come from the result's own fields: `video`,
-`camera`, `skeleton_2d`, `skeleton_3d`. All others are `Result.provenance`, kept as they are:
+`meta` is one JSON object. Five of its keys come from the result's own fields: `video`,
+`camera`, `world`, `skeleton_2d`, `skeleton_3d`. All others are `Result.provenance`, kept as they
+are:
 
 - `version`: of vp3d
 - `source`: `{"name": file name without folder, "sha256": hex}`
@@ -30,7 +31,7 @@ from vp3d_cli import skeletons
 from vp3d_cli.types import Json, Result, Skeleton
 
 SCHEMA = "vp3d.pose/1"
-RESERVED = ("video", "camera", "skeleton_2d", "skeleton_3d")
+RESERVED = ("video", "camera", "world", "skeleton_2d", "skeleton_3d")
 
 # Key: type, and shape after the rows, where K and J are the joints of the 2D and 3D skeletons.
 COLUMNS: dict[str, tuple[type[np.generic], tuple[int | str, ...]]] = {
@@ -45,7 +46,13 @@ COLUMNS: dict[str, tuple[type[np.generic], tuple[int | str, ...]]] = {
     "confidence_3d": (np.float32, ("J",)),
     "root_camera": (np.float32, (3,)),
     "joints_world": (np.float32, ("J", 3)),
+    "joints_3d_raw": (np.float32, ("J", 3)),
+    "residual_px": (np.float32, ()),
+    "foot_contacts": (np.bool_, (2,)),
+    "identity_risk": (np.bool_, ()),
 }
+# Files of the first versions do not have them.
+LATER = ("joints_3d_raw", "residual_px", "foot_contacts", "identity_risk")
 KEYS = ("schema", "meta", *COLUMNS, "camera_to_world")
 
 Table = dict[str, NDArray[Any]]
@@ -90,6 +97,7 @@ def metadata(result: Result) -> Json:
             "focal_px": focal_px if math.isfinite(focal_px) else None,
             "how": result.camera.how,
         },
+        "world": {"how": result.world.how},
         "skeleton_2d": _skeleton_to_json(skeleton_2d),
         "skeleton_3d": _skeleton_to_json(skeleton_3d),
     }
@@ -108,7 +116,7 @@ def table(result: Result) -> Table:
         "schema": np.array(SCHEMA),
         "meta": np.array(meta),
         **columns,
-        "camera_to_world": np.full((4, 4), np.nan),
+        "camera_to_world": result.world.camera_to_world.astype(np.float64),
     }
 
 
@@ -131,7 +139,11 @@ def track_columns(result: Result) -> Iterator[Table]:
             "joints_3d": track3d.joints,
             "confidence_3d": track3d.confidence,
             "root_camera": track3d.root,
-            "joints_world": np.full_like(track3d.joints, np.nan),
+            "joints_world": result.world.of(track3d),
+            "joints_3d_raw": track3d.raw,
+            "residual_px": track3d.residual_px,
+            "foot_contacts": track3d.contacts,
+            "identity_risk": track2d.at_risk,
         }
         for key, column in columns.items():
             if column.dtype.kind == "f":

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from vp3d_cli import npz, registry, skeletons
 from vp3d_cli.errors import DataError
-from vp3d_cli.pose_file import COLUMNS, KEYS, RESERVED, SCHEMA, Table, column_shape
-from vp3d_cli.types import Camera, Json, Result, Skeleton, Track2D, Track3D, VideoInfo
+from vp3d_cli.pose_file import COLUMNS, KEYS, LATER, RESERVED, SCHEMA, Table, column_shape
+from vp3d_cli.types import Camera, Json, Result, Skeleton, Track2D, Track3D, VideoInfo, World
 
 _MAX_TEXT_BYTES = 16 << 20
 _MAX_SIDE_PX = 1 << 16
@@ -33,7 +33,7 @@ def load_result(path: Path | str) -> Result:
     """Read a pose file.
 
     `VideoInfo.path` is the name of the source file without its folder. World joints are
-    checked, but a `Result` does not hold them.
+    checked, but a `Result` holds the camera's place in the world instead.
 
     Raises:
         DataError: it cannot be read, is no pose file, is damaged, or contradicts itself.
@@ -57,10 +57,13 @@ def _read(path: Path, archive: zipfile.ZipFile) -> Result:
     with _explained(path, "meta"):
         video, camera = _video(meta["video"]), _camera(meta["camera"])
         skeleton_2d, skeleton_3d = _skeleton(meta["skeleton_2d"]), _skeleton(meta["skeleton_3d"])
+        how = meta.get("world", {"how": "not estimated"})["how"]
+        _expect(isinstance(how, str), "world.how", "text", how)
     frames = _read_array(path, archive, "frame", np.int32, (None,))
     columns = {"frame": frames}
+    held = set(archive.namelist())
     for key, (dtype, _) in COLUMNS.items():
-        if key != "frame":
+        if key != "frame" and not (key in LATER and f"{key}.npy" not in held):
             shape = (len(frames), *column_shape(key, skeleton_2d, skeleton_3d))
             columns[key] = _read_array(path, archive, key, dtype, shape)
     to_world = _read_array(path, archive, "camera_to_world", np.float64, (4, 4))
@@ -72,6 +75,7 @@ def _read(path: Path, archive: zipfile.ZipFile) -> Result:
         tracks2d=tuple(track2d for track2d, _ in pairs),
         tracks3d=tuple(track3d for _, track3d in pairs),
         provenance={key: value for key, value in meta.items() if key not in RESERVED},
+        world=World(to_world, how),
     )
 
 
@@ -87,7 +91,7 @@ def _check_schema(path: Path, archive: zipfile.ZipFile) -> None:
         newer = re.fullmatch(r"vp3d\.pose/[1-9]\d*", schema)
         what_next = "a newer vp3d wrote it; upgrade vp3d" if newer else "it is no pose file"
         raise DataError(f"{path}: schema: expected {SCHEMA!r}, got {schema[:40]!r}: {what_next}")
-    if missing := [key for key in KEYS if f"{key}.npy" not in held]:
+    if missing := [key for key in KEYS if key not in LATER and f"{key}.npy" not in held]:
         raise DataError(f"{path}: {', '.join(missing)} missing; write the pose file again")
 
 
@@ -252,6 +256,7 @@ def _tracks(rows: Table, skeleton_2d: Skeleton, skeleton_3d: Skeleton) -> tuple[
         scores=rows["scores_2d"],
         observed=rows["observed"],
         skeleton=skeleton_2d,
+        **_later(rows, at_risk="identity_risk"),
     )
     track3d = Track3D(
         track_id=track_id,
@@ -260,5 +265,11 @@ def _tracks(rows: Table, skeleton_2d: Skeleton, skeleton_3d: Skeleton) -> tuple[
         confidence=rows["confidence_3d"],
         skeleton=skeleton_3d,
         root=rows["root_camera"],
+        **_later(rows, raw="joints_3d_raw", residual_px="residual_px", contacts="foot_contacts"),
     )
     return track2d, track3d
+
+
+def _later(rows: Table, **keys: str) -> dict[str, Any]:
+    """Fields by their key, of those that the file has."""
+    return {name: rows[key] for name, key in keys.items() if key in rows}

@@ -13,15 +13,15 @@ they are not probabilities.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vp3d_cli.skeletons._base import Skeleton as Skeleton
 
 Float = NDArray[np.float32]
 Double = NDArray[np.float64]
@@ -31,6 +31,12 @@ Bool = NDArray[np.bool_]
 Image = NDArray[np.uint8]
 Json = dict[str, Any]
 
+# Of the histogram of a person's clothes.
+NUM_COLOURS = 24
+
+
+_Table = TypeVar("_Table", "Detections", "Track2D", "Track3D")
+
 
 def require_shape(name: str, array: NDArray[Any], shape: tuple[int | None, ...]) -> None:
     """Raise ValueError unless `array` has `shape`, where None stands for any size."""
@@ -39,55 +45,6 @@ def require_shape(name: str, array: NDArray[Any], shape: tuple[int | None, ...])
     )
     if not fits:
         raise ValueError(f"{name}: expected shape {shape}, got {array.shape}")
-
-
-@dataclass(frozen=True)
-class Skeleton:
-    """Named joints joined by edges.
-
-    Attributes:
-        name: as in the file name under `skeletons/`.
-        joints: joint names; left and right partners differ only in `left_` / `right_`.
-        edges: pairs of joint names, parent first.
-        root: name of the joint that 3D positions are relative to; None for 2D skeletons.
-    """
-
-    name: str
-    joints: tuple[str, ...]
-    edges: tuple[tuple[str, str], ...]
-    root: str | None = None
-
-    @property
-    def num_joints(self) -> int:
-        return len(self.joints)
-
-    def index(self, joint: str) -> int:
-        return self.joints.index(joint)
-
-    @cached_property
-    def edge_indices(self) -> tuple[tuple[int, int], ...]:
-        return tuple((self.index(a), self.index(b)) for a, b in self.edges)
-
-    @cached_property
-    def flip_order(self) -> tuple[int, ...]:
-        """For each joint the index of its mirror partner (itself when it has none)."""
-        return tuple(self.index(_mirror_name(joint)) for joint in self.joints)
-
-    @cached_property
-    def sides(self) -> tuple[str, ...]:
-        """For each joint "left", "right" or "middle"."""
-        return tuple(
-            "left" if j.startswith("left_") else "right" if j.startswith("right_") else "middle"
-            for j in self.joints
-        )
-
-
-def _mirror_name(joint: str) -> str:
-    if joint.startswith("left_"):
-        return "right_" + joint.removeprefix("left_")
-    if joint.startswith("right_"):
-        return "left_" + joint.removeprefix("right_")
-    return joint
 
 
 @dataclass(frozen=True)
@@ -137,12 +94,15 @@ class Detections:
         box_scores: (P,).
         keypoints: (P, J, 2) pixels.
         scores: (P, J).
+        colours: (P, NUM_COLOURS) histograms of the clothes, which sum to 1; NaN where they cannot
+            be seen, or where None is given.
     """
 
     boxes: Float
     box_scores: Float
     keypoints: Float
     scores: Float
+    colours: Float = None  # type: ignore[assignment]  # filled in below
 
     def __post_init__(self) -> None:
         require_shape("boxes", self.boxes, (None, 4))
@@ -151,15 +111,15 @@ class Detections:
         require_shape("box_scores", self.box_scores, (people,))
         require_shape("keypoints", self.keypoints, (people, joints, 2))
         require_shape("scores", self.scores, (people, joints))
+        _fill(self, colours=np.full((people, NUM_COLOURS), np.nan, np.float32))
+        require_shape("colours", self.colours, (people, NUM_COLOURS))
 
     def __len__(self) -> int:
         return len(self.boxes)
 
     def select(self, rows: Any) -> Detections:
         """The people at `rows` (indices or mask), in that order."""
-        return Detections(
-            self.boxes[rows], self.box_scores[rows], self.keypoints[rows], self.scores[rows]
-        )
+        return _rows(self, rows)
 
     @staticmethod
     def empty(num_joints: int) -> Detections:
@@ -188,6 +148,9 @@ class Keypoints2D:
             was there; None where the file does not say: all of the video.
         times_s: (F,) presentation times of those, seconds; with `frames_read`, or not at all.
         looked_at: (F,) False where people were not looked for; with `frames_read`. None: True.
+        cuts: (F,) True where another shot begins; with `frames_read`. None where nobody looked.
+        drift: (F,) how far the background moved since the frame before, in frame diagonals; NaN
+            where it cannot be said; with `frames_read`. None where nobody looked.
     """
 
     frames: Int
@@ -202,6 +165,8 @@ class Keypoints2D:
     frames_read: Int | None = None
     times_s: Double | None = None
     looked_at: Bool | None = None
+    cuts: Bool | None = None
+    drift: Float | None = None
 
     def __post_init__(self) -> None:
         rows = len(self.people)
@@ -225,6 +190,10 @@ class Keypoints2D:
                 raise ValueError("frames: expected some of frames_read that were looked at")
         elif self.looked_at is not None:
             raise ValueError("looked_at: expected with frames_read")
+        for name in ("cuts", "drift"):
+            if (column := getattr(self, name)) is not None:
+                read = self.frames_read
+                require_shape(name, column, (0 if read is None else len(read),))
 
 
 @dataclass(frozen=True)
@@ -235,61 +204,6 @@ class Span:
     count: int
     start_s: float | None
     end_s: float | None
-
-
-@dataclass(frozen=True)
-class DetectorOptions:
-    """What a detector may need to know: each reads what concerns it.
-
-    Attributes:
-        device: "cpu", "cuda", "cuda:1".
-        keypoints: the file that `precomputed` reads.
-        size: pixels of the picture that the detector sees: of the shorter side for Mask R-CNN,
-            of the longer one for movenet; its own default where None.
-        crop: look only around people who were there a moment ago; see `detect._following`.
-        max_people: the best this many people of a frame are enough; all where None.
-        half: half precision, on a GPU.
-    """
-
-    device: str = "cpu"
-    keypoints: Path | None = None
-    size: int | None = None
-    crop: bool = False
-    max_people: int | None = None
-    half: bool = False
-
-
-class Detector(Protocol):
-    """Finds people and their 2D keypoints in one frame.
-
-    A file in `detect/` defines `build(options: DetectorOptions) -> Detector`. `skeleton` is the
-    order of `Detections.keypoints`. `describe` is stored in the result: name, weights with
-    hashes, thresholds.
-    """
-
-    @property
-    def skeleton(self) -> Skeleton: ...
-
-    def describe(self) -> Json: ...
-
-    def detect(self, frame: Frame) -> Detections: ...
-
-
-@runtime_checkable
-class BatchDetector(Detector, Protocol):
-    """A detector that looks at several frames in less time together, as a GPU does."""
-
-    @property
-    def batch_size(self) -> int: ...
-
-    def detect_batch(self, frames: Sequence[Frame]) -> list[Detections]: ...
-
-
-@runtime_checkable
-class RememberingDetector(Detector, Protocol):
-    """A detector to which earlier frames matter; it is told when another video begins."""
-
-    def forget(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -305,6 +219,8 @@ class Track2D:
         scores: (T, J); 0 where the person was looked for and not found.
         observed: (T,) False where the frame was filled in by interpolation.
         skeleton: names of the J keypoints.
+        at_risk: (T,) True where somebody else was so close that the two may be mixed up; False
+            where None is given.
     """
 
     track_id: int
@@ -315,9 +231,12 @@ class Track2D:
     scores: Float
     observed: Bool
     skeleton: Skeleton
+    at_risk: Bool = None  # type: ignore[assignment]  # filled in below
 
     def __post_init__(self) -> None:
         length, joints = len(self.frames), self.skeleton.num_joints
+        _fill(self, at_risk=np.zeros(length, bool))
+        require_shape("at_risk", self.at_risk, (length,))
         require_shape("times_s", self.times_s, (length,))
         require_shape("boxes", self.boxes, (length, 4))
         require_shape("keypoints", self.keypoints, (length, joints, 2))
@@ -329,10 +248,16 @@ class Track2D:
     def __len__(self) -> int:
         return len(self.frames)
 
+    def rows(self, rows: Any) -> Track2D:
+        """A part of it."""
+        return _rows(self, rows)
+
 
 @dataclass(frozen=True)
 class Track3D:
     """One person's 3D joints, row by row beside the `Track2D` of the same id.
+
+    The last four are NaN, or False, where None is given.
 
     Attributes:
         track_id: from 1.
@@ -342,6 +267,11 @@ class Track3D:
         confidence: (T, J) 0 to 1.
         skeleton: names of the J joints.
         root: (T, 3) the root joint in the camera frame, metres; NaN where unknown.
+        raw: (T, J, 3) joints as the lifter gave them: neither smoothed nor of constant bones.
+        spread: (T, J) metres between the lifter's answers to the picture and to its mirror image.
+        residual_px: (T,) root mean square distance of the joints, projected into the picture,
+            from the keypoints, pixels.
+        contacts: (T, 2) the left and the right foot stand on the ground.
     """
 
     track_id: int
@@ -350,15 +280,48 @@ class Track3D:
     confidence: Float
     skeleton: Skeleton
     root: Float
+    raw: Float = None  # type: ignore[assignment]  # filled in below, and so are those that follow
+    spread: Float = None  # type: ignore[assignment]
+    residual_px: Float = None  # type: ignore[assignment]
+    contacts: Bool = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         length, joints = len(self.frames), self.skeleton.num_joints
+        _fill(
+            self,
+            raw=np.full((length, joints, 3), np.nan, np.float32),
+            spread=np.full((length, joints), np.nan, np.float32),
+            residual_px=np.full(length, np.nan, np.float32),
+            contacts=np.zeros((length, 2), bool),
+        )
         require_shape("joints", self.joints, (length, joints, 3))
         require_shape("confidence", self.confidence, (length, joints))
         require_shape("root", self.root, (length, 3))
+        require_shape("raw", self.raw, (length, joints, 3))
+        require_shape("spread", self.spread, (length, joints))
+        require_shape("residual_px", self.residual_px, (length,))
+        require_shape("contacts", self.contacts, (length, 2))
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    def rows(self, rows: Any) -> Track3D:
+        """A part of it."""
+        return _rows(self, rows)
+
+
+def _rows(value: _Table, rows: Any) -> _Table:
+    """Some rows of all arrays of a dataclass."""
+    columns = {field.name: getattr(value, field.name) for field in fields(value)}
+    chosen = {k: column[rows] for k, column in columns.items() if isinstance(column, np.ndarray)}
+    return replace(value, **chosen)
+
+
+def _fill(value: object, **defaults: NDArray[Any]) -> None:
+    """Give the fields of a frozen dataclass that are None a value."""
+    for name, default in defaults.items():
+        if getattr(value, name) is None:
+            object.__setattr__(value, name, default)
 
 
 @dataclass(frozen=True)
@@ -375,6 +338,37 @@ class Camera:
 
 
 @dataclass(frozen=True)
+class World:
+    """Where the ground is: how camera coordinates become those of the world.
+
+    Attributes:
+        camera_to_world: (4, 4) takes a point in camera axes, metres, to the world: z up, floor at
+            0, origin on the floor below the camera, y where the camera looks. NaN: unknown.
+        how: a sentence that says where it comes from, or why it is unknown.
+    """
+
+    camera_to_world: Double
+    how: str
+
+    def __post_init__(self) -> None:
+        require_shape("camera_to_world", self.camera_to_world, (4, 4))
+
+    @staticmethod
+    def unknown(why: str) -> World:
+        return World(np.full((4, 4), np.nan), why)
+
+    @property
+    def is_known(self) -> bool:
+        return bool(np.isfinite(self.camera_to_world).all())
+
+    def of(self, track: Track3D) -> Float:
+        """The joints (T, J, 3) of a track in the world, metres; NaN where unknown."""
+        turn, shift = self.camera_to_world[:3, :3], self.camera_to_world[:3, 3]
+        points = track.joints.astype(np.float64) + track.root[:, None]
+        return np.asarray(points @ turn.T + shift, np.float32)
+
+
+@dataclass(frozen=True)
 class Result:
     """Everything known about one video: what the pose file holds.
 
@@ -387,6 +381,7 @@ class Result:
     tracks2d: tuple[Track2D, ...]
     tracks3d: tuple[Track3D, ...]
     provenance: Json = field(default_factory=dict)
+    world: World = field(default_factory=lambda: World.unknown("not estimated"))
 
     def __post_init__(self) -> None:
         pairs = list(zip(self.tracks2d, self.tracks3d, strict=False))

@@ -2,9 +2,9 @@
 
     python tests/bench/batch_soak.py --minutes 70 --workers 2
 
-Short clips of the example, each with other bytes, every twentieth cut off in the middle, go through one
-unattended run, which is then ended by Ctrl-C. Prints, for the driver and its workers, resident memory
-and open files in each tenth of the time. Linux only: it reads /proc.
+Short clips of the example, each with other bytes, every twentieth cut off in the middle, go
+through one unattended run, which is then ended by Ctrl-C. Prints, for the driver and its workers,
+resident memory and open files in each tenth of the time. Linux only: it reads /proc.
 """
 
 from __future__ import annotations
@@ -34,11 +34,9 @@ def base_clips(folder: Path) -> list[bytes]:
     for number, frames in enumerate(FRAMES):
         path = folder / f"base{number}.mp4"
         size = 640 if number % 2 else 960
-        subprocess.run(
-            [ffmpeg_path(), "-v", "error", "-ss", str(number), "-i", DEMO, "-frames:v", str(frames)]
-            + ["-vf", f"scale={size}:-2", "-an", "-preset", "veryfast", path],
-            check=True,
-        )
+        command = [ffmpeg_path(), "-v", "error", "-ss", str(number), "-i", DEMO, "-an"]
+        command += ["-frames:v", str(frames), "-vf", f"scale={size}:-2", "-preset", "veryfast"]
+        subprocess.run([*command, path], check=True)
         clips.append(path.read_bytes())
     return clips
 

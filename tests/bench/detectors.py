@@ -24,9 +24,10 @@ from tests.conftest import PICTURE
 from tests.seeded_rcnn import seeded_network, write_model_zoo_file
 from vp3d_cli import provision, registry
 from vp3d_cli.detect import keypoint_rcnn
+from vp3d_cli.detect._base import Detector, DetectorOptions
 from vp3d_cli.detect._following import Following, Region
 from vp3d_cli.errors import BackendUnavailableError
-from vp3d_cli.types import Detections, Detector, DetectorOptions, Frame
+from vp3d_cli.types import Detections, Frame
 from vp3d_cli.video import VideoReader
 
 DEMO = Path(__file__).parents[2] / "examples" / "demo.mp4"

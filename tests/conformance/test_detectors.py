@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from vp3d_cli import registry
+from vp3d_cli.detect._base import Detector, DetectorOptions
 from vp3d_cli.errors import BackendUnavailableError, WeightsError
 from vp3d_cli.geometry import flip_pixels
-from vp3d_cli.types import Detections, Detector, DetectorOptions, Frame, Image
+from vp3d_cli.types import Detections, Frame, Image
 
 BUNDLED = {"movenet", "precomputed"}
 PICTURE = Path(__file__).parents[1] / "data" / "person.jpg"

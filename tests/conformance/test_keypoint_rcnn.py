@@ -20,10 +20,11 @@ import torch
 from tests.conftest import PICTURE
 from tests.oracle.detectron2_source import unpack
 from vp3d_cli.detect import keypoint_rcnn
+from vp3d_cli.detect._base import DetectorOptions
 from vp3d_cli.detect._rcnn import checkpoint, heads
 from vp3d_cli.detect._rcnn.network import KeypointRCNN
 from vp3d_cli.errors import BackendUnavailableError, WeightsError
-from vp3d_cli.types import Detections, DetectorOptions, Frame, Image
+from vp3d_cli.types import Detections, Frame, Image
 from vp3d_cli.video import VideoReader
 
 ROOT = Path(__file__).parents[2]

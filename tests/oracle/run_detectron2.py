@@ -16,7 +16,8 @@ from detectron2.config import get_cfg
 from detectron2.engine import DefaultPredictor
 
 from vp3d_cli import registry
-from vp3d_cli.types import DetectorOptions, Frame
+from vp3d_cli.detect._base import DetectorOptions
+from vp3d_cli.types import Frame
 
 
 def main(frames: str, weights: str, short_side: int, least_score: float, out: str) -> None:

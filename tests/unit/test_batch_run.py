@@ -18,10 +18,11 @@ from tests.batch_worker import write_clip
 from vp3d_cli.batch import Layout, Report, Setup, Wishes, locked, make_plan, run
 from vp3d_cli.batch.record import Keys, Record, Seen
 from vp3d_cli.batch.values import Answered, Event, Failed, Job, Lost
+from vp3d_cli.detect._base import RememberingDetector
 from vp3d_cli.errors import OptionsError
 from vp3d_cli.options import Options
 from vp3d_cli.pipeline import detect_video, detecting, splitting
-from vp3d_cli.types import Json, RememberingDetector
+from vp3d_cli.types import Json
 
 Fault = Callable[[Job, int], Event | None]
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from vp3d_cli.detect import movenet
+from vp3d_cli.detect._base import DetectorOptions
 from vp3d_cli.errors import BackendUnavailableError
-from vp3d_cli.types import Detections, DetectorOptions, Float, Frame, Image
+from vp3d_cli.types import Detections, Float, Frame, Image
 
 SIZE = 384  # The picture is MultiPose's input, so that its answers need no scaling.
 _POSE = np.random.default_rng(2).uniform(-1, 1, (17, 2)) * (25, 60)

@@ -12,8 +12,9 @@ import pytest
 from tests import keypoint_files
 from vp3d_cli import files
 from vp3d_cli.detect import precomputed
+from vp3d_cli.detect._base import DetectorOptions
 from vp3d_cli.errors import DataError
-from vp3d_cli.types import Detections, DetectorOptions, Frame
+from vp3d_cli.types import Detections, Frame
 
 
 def _arrays(rows: int = 3, **changes: Any) -> dict[str, Any]:

@@ -103,6 +103,7 @@ def test_a_track_is_a_run_of_frames(frames: list[int]) -> None:
             keypoints=track.keypoints[rows],
             scores=track.scores[rows],
             observed=track.observed[rows],
+            at_risk=track.at_risk[rows],
         )
 
 

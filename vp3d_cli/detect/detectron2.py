@@ -11,9 +11,10 @@ from typing import Any
 
 from vp3d_cli import skeletons, weights
 from vp3d_cli.detect import keypoint_rcnn
+from vp3d_cli.detect._base import Detector, DetectorOptions
 from vp3d_cli.device import torch_device
 from vp3d_cli.errors import BackendUnavailableError, DataError
-from vp3d_cli.types import Detections, Detector, DetectorOptions, Frame, Json, Skeleton
+from vp3d_cli.types import Detections, Frame, Json, Skeleton
 
 CONFIG = "COCO-Keypoints/keypoint_rcnn_R_101_FPN_3x.yaml"
 INSTALL = (

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vp3d_cli import skeletons, weights
+from vp3d_cli.detect._base import Detector, DetectorOptions
 from vp3d_cli.detect._following import Following, Region
 from vp3d_cli.device import torch_device
 from vp3d_cli.errors import BackendUnavailableError
-from vp3d_cli.types import Detections, Detector, DetectorOptions, Frame, Image, Json, Skeleton
+from vp3d_cli.types import Detections, Frame, Image, Json, Skeleton
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -14,19 +14,10 @@ import numpy as np
 import onnxruntime
 
 from vp3d_cli import skeletons, weights
+from vp3d_cli.detect._base import Detector, DetectorOptions
 from vp3d_cli.errors import BackendUnavailableError, DataError
 from vp3d_cli.overlap import area, box_around, oks
-from vp3d_cli.types import (
-    Bool,
-    Detections,
-    Detector,
-    DetectorOptions,
-    Float,
-    Frame,
-    Image,
-    Json,
-    Skeleton,
-)
+from vp3d_cli.types import Bool, Detections, Float, Frame, Image, Json, Skeleton
 
 _MULTIPOSE = "movenet_multipose.onnx"
 _THUNDER = "movenet_thunder.onnx"

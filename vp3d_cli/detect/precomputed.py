@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from vp3d_cli import keypoints
+from vp3d_cli.detect._base import Detector, DetectorOptions
 from vp3d_cli.errors import DataError
-from vp3d_cli.types import Detections, Detector, DetectorOptions, Frame, Json, Skeleton
+from vp3d_cli.types import Detections, Frame, Json, Skeleton
 
 
 def build(options: DetectorOptions) -> Detector:

@@ -53,6 +53,22 @@ FIELDS: dict[str, tuple[Json, int]] = {
         4,
     ),
     "joints_world": ({"unit": "m", "order": [_3D, ["x", "y", "z"]], "axes": _WORLD}, 4),
+    "joints_3d_raw": (
+        {
+            "unit": "m",
+            "order": [_3D, ["x", "y", "z"]],
+            "axes": _CAMERA,
+            "origin": "meta.skeleton_3d.root",
+            "meaning": "as the lifter gave them: neither smoothed nor of constant bones",
+        },
+        4,
+    ),
+    "residual_px": (
+        {"unit": "px", "meaning": "root mean square distance of projected joints from keypoints"},
+        2,
+    ),
+    "foot_contacts": ({"order": ["left", "right"], "meaning": "the foot is on the ground"}, 0),
+    "identity_risk": ({"meaning": "somebody else was so close that the two may be mixed up"}, 0),
 }
 
 
@@ -66,7 +82,7 @@ def write(result: Result, path: Path) -> None:
         "schema": pose_file.SCHEMA,
         "meta": pose_file.metadata(result),
         "fields": {key: about for key, (about, _) in FIELDS.items()},
-        "camera_to_world": None,
+        "camera_to_world": _matrix(result),
     }
     with (
         files.written_whole(path) as temporary,
@@ -78,6 +94,10 @@ def write(result: Result, path: Path) -> None:
         stream.write('"tracks": [')
         stream.writelines(_track_lines(result))
         stream.write("\n]\n}\n")
+
+
+def _matrix(result: Result) -> list[list[float]] | None:
+    return result.world.camera_to_world.tolist() if result.world.is_known else None
 
 
 def _track_lines(result: Result) -> Iterator[str]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from vp3d_cli.overlap import box_around
 from vp3d_cli.types import (
+    NUM_COLOURS,
     Bool,
     Detections,
     Float,
@@ -39,6 +40,7 @@ class Rows:
         boxes: (N, 4) x0 y0 x1 y1; around the keypoints where NaN.
         box_scores: (N,); 1 where the file does not say.
         track_ids: (N,) integers, each once a frame; None where the file does not say.
+        colours: (N, NUM_COLOURS), see `Detections`.
     """
 
     frames: NDArray[Any]
@@ -47,6 +49,7 @@ class Rows:
     boxes: NDArray[Any] | None = None
     box_scores: NDArray[Any] | None = None
     track_ids: NDArray[Any] | None = None
+    colours: NDArray[Any] | None = None
 
     def columns(self) -> dict[str, NDArray[Any] | None]:
         """The arrays under their names in our files."""
@@ -57,17 +60,16 @@ class Rows:
             "boxes": self.boxes,
             "box_scores": self.box_scores,
             "track_id": self.track_ids,
+            "colours": self.colours,
         }
 
     def select(self, keep: Bool) -> Rows:
         """The rows where `keep` is true."""
-        boxes, box_scores, track_ids = (
+        columns = (
             None if column is None else column[keep]
-            for column in (self.boxes, self.box_scores, self.track_ids)
+            for column in (self.boxes, self.box_scores, self.track_ids, self.colours)
         )
-        return Rows(
-            self.frames[keep], self.keypoints[keep], self.scores[keep], boxes, box_scores, track_ids
-        )
+        return Rows(self.frames[keep], self.keypoints[keep], self.scores[keep], *columns)
 
 
 @dataclass(frozen=True)
@@ -104,13 +106,15 @@ def assemble(rows: Rows, skeleton: Skeleton, about: About, provenance: Json) -> 
         raise ValueError(f"box_scores: NaN in frame {frames[np.isnan(box_scores)][0]}")
     boxes = _boxes(rows.boxes, keypoints, scores)
     scores, box_scores = _within_0_and_1(provenance["file"], scores, box_scores)
+    unseen = np.full((len(frames), NUM_COLOURS), np.nan)
+    colours = _floats("colours", unseen if rows.colours is None else rows.colours)
     order = np.lexsort((np.arange(len(frames)) if track_ids is None else track_ids, frames))
     last = int(frames.max(initial=-1))
     if about.num_frames is not None and last >= about.num_frames:
         raise ValueError(f"frame {last}: the file says that there are {about.num_frames} frames")
     return Keypoints2D(
         frames=frames[order].astype(np.int32),
-        people=Detections(boxes, box_scores, keypoints, scores).select(order),
+        people=Detections(boxes, box_scores, keypoints, scores, colours).select(order),
         skeleton=skeleton,
         track_ids=None if track_ids is None else track_ids[order].astype(np.int32),
         provenance=provenance,
@@ -128,6 +132,7 @@ def check_shapes(rows: Rows, skeleton: Skeleton) -> None:
         "boxes": (count, 4),
         "box_scores": (count,),
         "track_id": (count,),
+        "colours": (count, NUM_COLOURS),
     }
     for key, array in rows.columns().items():
         if array is None:

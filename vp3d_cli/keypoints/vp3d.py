@@ -11,6 +11,8 @@ One row per person per frame, in any order:
 - optional: `frames_read` (F,) indices of the frames that were read, ascending, and with it
   `times_s` (F,), when those are shown, seconds, and perhaps `looked_at` (F,) bool, False where
   people were not looked for
+- optional, written by vp3d: `colours` of people's clothes, see `Detections`; `cuts` (F,) and
+  `drift` (F,) of the picture, with `frames_read`, see `Keypoints2D`
 - optional: `schema`, text: "vp3d.keypoints/1" or "vp3d.pose/1"
 - optional: `meta`, a JSON object. `skeleton_2d` names the skeleton, which is COCO-17 without
   `meta`. `video` may hold `name`, `width`, `height`, `fps` (a fraction such as "30000/1001") and
@@ -39,7 +41,12 @@ SCHEMA = "vp3d.keypoints/1"
 RESERVED = ("video", "skeleton_2d")
 
 _NEEDED = ("frame", "keypoints_2d", "scores_2d")
-_OPTIONAL = ("boxes", "box_scores", "track_id", "observed", "frames_read", "times_s", "looked_at")
+_OPTIONAL = (
+    "boxes", "box_scores", "track_id", "observed", "frames_read", "times_s", "looked_at",
+    "colours", "cuts", "drift",
+)  # fmt: skip
+# How the picture changes: what only vp3d writes, and the kind of numbers.
+_SCENE = {"cuts": "b", "drift": "f"}
 _POSE_FILE = "vp3d.pose/1"
 _MAX_TEXT_BYTES = 16 << 20
 
@@ -99,8 +106,11 @@ def write(keypoints: Keypoints2D, path: Path) -> None:
     if keypoints.frames_read is not None and keypoints.times_s is not None:
         columns["frames_read"] = keypoints.frames_read.astype(np.int32)
         columns["times_s"] = keypoints.times_s.astype(np.float64)
-    if keypoints.looked_at is not None:
-        columns["looked_at"] = keypoints.looked_at
+    if np.isfinite(people.colours).any():
+        columns["colours"] = people.colours
+    for key in ("looked_at", *_SCENE):
+        if (column := getattr(keypoints, key)) is not None:
+            columns[key] = column
     meta = json.dumps(_metadata(keypoints), sort_keys=True, allow_nan=False)
     npz.write(path, {"schema": np.array(SCHEMA), "meta": np.array(meta), **columns})
 
@@ -217,7 +227,7 @@ def _timed(keypoints: Keypoints2D, arrays: Arrays) -> Keypoints2D:
     Raises:
         ValueError: they are no ascending frames from 0, or not all have a time.
     """
-    if not {"frames_read", "times_s", "looked_at"} & arrays.keys():
+    if not {"frames_read", "times_s", "looked_at", *_SCENE} & arrays.keys():
         return keypoints
     if "frames_read" not in arrays or "times_s" not in arrays:
         raise ValueError("frames_read and times_s: expected both or neither")
@@ -231,11 +241,19 @@ def _timed(keypoints: Keypoints2D, arrays: Arrays) -> Keypoints2D:
     looked_at = arrays.get("looked_at")
     if looked_at is not None and looked_at.dtype.kind != "b":
         raise ValueError(f"looked_at: expected bool, got {looked_at.dtype}")
+    scene: dict[str, Any] = {key: arrays[key] for key in _SCENE if key in arrays}
+    for key, column in scene.items():
+        require_shape(key, column, frames.shape)
+        if column.dtype.kind != _SCENE[key] or np.isinf(column).any():
+            raise ValueError(f"{key}: expected other values than of {column.dtype}")
+    if "drift" in scene:
+        scene["drift"] = scene["drift"].astype(np.float32)
     return replace(
         keypoints,
         frames_read=frames.astype(np.int32),
         times_s=times_s.astype(np.float64),
         looked_at=looked_at,
+        **scene,
     )
 
 
@@ -252,5 +270,6 @@ def _rows(arrays: Arrays) -> tuple[Rows, Bool]:
         boxes=arrays.get("boxes"),
         box_scores=arrays.get("box_scores"),
         track_ids=arrays.get("track_id"),
+        colours=arrays.get("colours"),
     )
     return rows, observed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -98,11 +97,6 @@ def _sample(tracks: Sequence[Track2D]) -> Sequence[Track2D]:
         for start in np.linspace(0, total - length, _STRETCHES).astype(int) - first:
             rows = slice(max(start, 0), max(start + length, 0))
             if len(track.frames[rows]):
-                parts.append(_rows(track, rows))
+                parts.append(track.rows(rows))
         first += len(track)
     return parts
-
-
-def _rows(track: Track2D, rows: slice) -> Track2D:
-    names = ("frames", "times_s", "boxes", "keypoints", "scores", "observed")
-    return dataclasses.replace(track, **{name: getattr(track, name)[rows] for name in names})

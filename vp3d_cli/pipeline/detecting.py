@@ -13,22 +13,10 @@ import numpy as np
 
 from vp3d_cli import __version__, choices, origin, registry
 from vp3d_cli.choices import Choice
+from vp3d_cli.detect._base import BatchDetector, Detector, DetectorOptions, RememberingDetector
 from vp3d_cli.device import torch_device
 from vp3d_cli.options import Options
-from vp3d_cli.types import (
-    BatchDetector,
-    Bool,
-    Detections,
-    Detector,
-    DetectorOptions,
-    Frame,
-    Int,
-    Json,
-    Keypoints2D,
-    RememberingDetector,
-    Skeleton,
-    VideoInfo,
-)
+from vp3d_cli.types import Bool, Detections, Frame, Int, Json, Keypoints2D, Skeleton, VideoInfo
 from vp3d_cli.video import VideoReader, probe
 
 _log = logging.getLogger(__name__)

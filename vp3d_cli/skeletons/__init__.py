@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vp3d_cli import registry
-from vp3d_cli.types import Skeleton
+from vp3d_cli.skeletons._base import Skeleton
 
 
 def get(name: str) -> Skeleton:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vp3d_cli.types import Skeleton
+from vp3d_cli.skeletons._base import Skeleton
 
 SKELETON = Skeleton(
     name="h36m17",

@@ -123,7 +123,7 @@ def _between(video: Result, first: int, end: int) -> Result:
     for track, lifted in _pairs(video):
         rows = (track.frames >= first) & (track.frames < end)
         if rows.any():
-            pairs.append((_rows(track, rows), _rows3d(lifted, rows)))
+            pairs.append((track.rows(rows), lifted.rows(rows)))
     return _people(video, pairs)
 
 
@@ -135,13 +135,3 @@ def _people(video: Result, pairs: Sequence[tuple[Track2D, Track3D]]) -> Result:
     return dataclasses.replace(
         video, tracks2d=tuple(a for a, _ in pairs), tracks3d=tuple(b for _, b in pairs)
     )
-
-
-def _rows(track: Track2D, rows: np.ndarray) -> Track2D:
-    names = ("frames", "times_s", "boxes", "keypoints", "scores", "observed")
-    return dataclasses.replace(track, **{name: getattr(track, name)[rows] for name in names})
-
-
-def _rows3d(track: Track3D, rows: np.ndarray) -> Track3D:
-    names = ("frames", "joints", "confidence", "root")
-    return dataclasses.replace(track, **{name: getattr(track, name)[rows] for name in names})

@@ -1,0 +1,68 @@
+"""What a detector is: how one is asked for, and what it answers.
+
+A file in `detect/` defines `build(options: DetectorOptions) -> Detector`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from vp3d_cli.types import Detections, Frame, Json, Skeleton
+
+
+@dataclass(frozen=True)
+class DetectorOptions:
+    """What a detector may need to know: each reads what concerns it.
+
+    Attributes:
+        device: "cpu", "cuda", "cuda:1".
+        keypoints: the file that `precomputed` reads.
+        size: pixels of the picture that the detector sees: of the shorter side for Mask R-CNN,
+            of the longer one for movenet; its own default where None.
+        crop: look only around people who were there a moment ago; see `detect._following`.
+        max_people: the best this many people of a frame are enough; all where None.
+        half: half precision, on a GPU.
+    """
+
+    device: str = "cpu"
+    keypoints: Path | None = None
+    size: int | None = None
+    crop: bool = False
+    max_people: int | None = None
+    half: bool = False
+
+
+class Detector(Protocol):
+    """Finds people and their 2D keypoints in one frame.
+
+    A file in `detect/` defines `build(options: DetectorOptions) -> Detector`. `skeleton` is the
+    order of `Detections.keypoints`. `describe` is stored in the result: name, weights with
+    hashes, thresholds.
+    """
+
+    @property
+    def skeleton(self) -> Skeleton: ...
+
+    def describe(self) -> Json: ...
+
+    def detect(self, frame: Frame) -> Detections: ...
+
+
+@runtime_checkable
+class BatchDetector(Detector, Protocol):
+    """A detector that looks at several frames in less time together, as a GPU does."""
+
+    @property
+    def batch_size(self) -> int: ...
+
+    def detect_batch(self, frames: Sequence[Frame]) -> list[Detections]: ...
+
+
+@runtime_checkable
+class RememberingDetector(Detector, Protocol):
+    """A detector to which earlier frames matter; it is told when another video begins."""
+
+    def forget(self) -> None: ...
