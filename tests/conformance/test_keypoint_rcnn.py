@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import os
 import pickle
@@ -29,7 +28,7 @@ from vp3d_cli.video import VideoReader
 
 ROOT = Path(__file__).parents[2]
 SIZE = 256
-FIELDS = tuple(field.name for field in dataclasses.fields(Detections))
+FIELDS = ("boxes", "box_scores", "keypoints", "scores")
 
 
 @pytest.fixture(scope="module")

@@ -10,35 +10,22 @@ from typing import Any
 from vp3d_cli.errors import VideoError
 from vp3d_cli.types import VideoInfo
 from vp3d_cli.video.lens import lens_of_image, lens_of_tags
+from vp3d_cli.video.opening import (
+    MAX_PIXELS,
+    input_options,
+    require_readable_file,
+    sequence_numbers,
+)
 from vp3d_cli.video.program import file_url
 
 _STILL_FPS = Fraction(25)  # ffmpeg's own rate for stills and numbered images
 _MAX_FPS = 1000  # beyond it a rate is the container's clock, not the frames'
 _MEASURED_PACKETS = 120  # packets that tell the frame rate where the container does not
 _MAX_REORDER = 16  # frames by which storage and display order may differ
-_PATTERN = re.compile(r"(?P<head>.*)%0?(?P<digits>\d*)d(?P<tail>.*)")
+_RAW_SUFFIXES = frozenset((".yuv", ".rgb", ".cif", ".qcif"))  # that ffmpeg takes for raw video
+_ENDS_TOLD = frozenset(("matroska,webm", "nut"))  # where a duration is the time of the end
+_CLOCK_RATIO = 1.5  # of the rate told to the rate seen, where the rate told is a clock's
 MAX_STRETCH = 4  # pixels more oblong than this are a broken header
-
-
-def input_options(path: Path) -> dict[str, str]:
-    """ffmpeg's input options for a file or a pattern such as `frames/%04d.png`.
-
-    Only local files may be opened: a playlist in disguise must not fetch from the network.
-    """
-    options = {"protocol_whitelist": "file"}
-    if numbers := _sequence_numbers(path):
-        options |= {"start_number": str(numbers[0])}
-    return options
-
-
-def _sequence_numbers(path: Path) -> list[int]:
-    """The numbers that a printf pattern finds, ascending. The reader ends at the first gap."""
-    pattern = _PATTERN.fullmatch(path.name)
-    if pattern is None or path.exists() or not path.parent.is_dir():
-        return []
-    name = re.compile(re.escape(pattern["head"]) + r"(\d+)" + re.escape(pattern["tail"]))
-    found = (name.fullmatch(file.name) for file in path.parent.iterdir())
-    return sorted(int(match[1]) for match in found if match)
 
 
 def probe(path: Path) -> VideoInfo:
@@ -55,47 +42,35 @@ def probe(path: Path) -> VideoInfo:
     """
     import av
 
-    numbers = _sequence_numbers(path)
+    numbers = sequence_numbers(path)
     if not numbers:
-        _require_readable_file(path)
+        require_readable_file(path)
     try:
         with av.open(
             file_url(path), options=input_options(path), metadata_errors="replace"
         ) as container:
             return _describe(path, container, len(numbers))
     except av.FFmpegError as error:
-        raise VideoError(
-            f"{path}: is not a video that can be read ({error.strerror}); "
-            "check that it plays, or convert it to MP4"
-        ) from error
+        raise VideoError(_refusal(path, error.strerror)) from error
 
 
-def _require_readable_file(path: Path) -> None:
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:  # ffmpeg-python cannot take it
-        raise VideoError(f"{str(path)!a}: its name is not UTF-8; rename the file") from None
-    if path.is_dir():
-        raise VideoError(f"{path}: is a folder, not a video; name a file in it")
-    if path.exists() and not path.is_file():
-        raise VideoError(f"{path}: is not a regular file; save the video to a file first")
-    try:
-        with path.open("rb") as stream:
-            empty = not stream.read(1)
-    except FileNotFoundError:
-        raise VideoError(f"{path}: no such file; check the path") from None
-    except OSError as error:
-        raise VideoError(
-            f"{path}: cannot be opened ({error.strerror}); check its permissions"
-        ) from error
-    if empty:
-        raise VideoError(f"{path}: is empty; copy or download it again")
+def _refusal(path: Path, reason: str) -> str:
+    if path.suffix.lower() in _RAW_SUFFIXES:
+        return (
+            f"{path}: holds raw pictures without a header that tells their size; convert it: "
+            f"ffmpeg -f rawvideo -pixel_format yuv420p -video_size WxH -i {path.name} out.mp4"
+        )
+    return (
+        f"{path}: is not a video that can be read ({reason}); "
+        "check that it plays, or convert it to MP4"
+    )
 
 
 def _describe(path: Path, container: Any, num_images: int) -> VideoInfo:
     stream = _video_stream(path, container)
     frame, packet_fps = _first_frame(path, container, stream)
     width, height, rotation = _upright_size(frame, stream)
+    _require_size(path, width, height)
     duration_s = _duration_s(container, stream)
     name = container.format.name
     is_image = name == "image2" or name.endswith("_pipe")
@@ -106,6 +81,8 @@ def _describe(path: Path, container: Any, num_images: int) -> VideoInfo:
     else:
         fps = _frame_rate(container, stream, duration_s, packet_fps)
         num_frames = stream.frames or _number_tag(stream)
+        if packet_fps and name == "avi" and fps > _CLOCK_RATIO * packet_fps:
+            fps, num_frames = packet_fps, None  # it counts its clock's ticks
     return VideoInfo(
         path=path,
         width=width,
@@ -131,9 +108,20 @@ def _video_stream(path: Path, container: Any) -> Any:
     if not streams:
         what = "holds only sound" if container.streams.audio else "holds no pictures"
         raise VideoError(f"{path}: {what}; give a file with a video stream")
-    if streams[0].codec_context is None:
+    context = streams[0].codec_context
+    if context is None:
         raise VideoError(f"{path}: its codec is unknown; convert it to MP4 (H.264)")
+    _require_size(path, context.width, context.height)
+    context.options = {"max_pixels": str(MAX_PIXELS)}
     return streams[0]
+
+
+def _require_size(path: Path, width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise VideoError(
+            f"{path}: is {width} x {height} pixels; more than {MAX_PIXELS // 10**6} million "
+            "are not read, scale it down"
+        )
 
 
 def _first_frame(path: Path, container: Any, stream: Any) -> tuple[Any, Fraction | None]:
@@ -141,16 +129,19 @@ def _first_frame(path: Path, container: Any, stream: Any) -> tuple[Any, Fraction
     import av
 
     frame, times = None, []
+    measured = container.duration is None or container.format.name == "avi"
     for count, packet in enumerate(container.demux(stream)):
-        if packet.pts is not None:
+        if packet.pts is not None and packet.time_base and packet.size:
             times.append(packet.pts * packet.time_base)
         if frame is None:
             try:
                 frame = next(iter(packet.decode()), None)
             except av.FFmpegError:
                 continue  # a recording cut from a stream may start between key frames
-        elif count >= _MEASURED_PACKETS or container.duration is not None:
+        elif count >= _MEASURED_PACKETS or not measured:
             break
+    if frame is None and container.format.name.startswith("webp"):
+        raise VideoError(f"{path}: animated WebP is not read; convert it to MP4 or GIF")
     if frame is None:
         raise VideoError(
             f"{path}: no frame can be decoded; the file is damaged, copy or download it again"
@@ -187,12 +178,18 @@ def _upright_size(frame: Any, stream: Any) -> tuple[int, int, int]:
 
 def _duration_s(container: Any, stream: Any) -> float | None:
     """The video's own duration, else the file's; None where neither is stored."""
-    if stream.duration:
+    if stream.duration and stream.duration > 0:
         return float(stream.duration * stream.time_base)
     # Matroska keeps it as "00:00:03.000000000"
-    if tag := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", "")):
-        return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3])
-    return container.duration / 1e6 if container.duration else None
+    tag = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+    if tag:
+        end_s = int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3])
+    else:
+        end_s = (container.duration or 0) / 1e6
+    if container.format.name in _ENDS_TOLD:
+        start_s = (container.start_time or 0) / 1e6
+        end_s -= start_s if 0 < start_s < end_s else 0.0
+    return end_s if end_s > 0 else None
 
 
 def _frame_rate(

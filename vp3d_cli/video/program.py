@@ -19,9 +19,11 @@ from vp3d_cli.errors import BackendUnavailableError
 from vp3d_cli.types import Image
 
 _MAX_LINE = 2000  # bytes of one message that are kept
+_STALL_S = 120  # nothing comes, neither a picture nor a line: longer than any picture takes
 _MAX_MESSAGES = 20  # messages that are kept
 _FPS_MODE_SINCE = (8, 44)  # libavfilter of ffmpeg 5.1, which brought -fps_mode
-_MESSAGE = re.compile(r"\[(?:error|fatal|panic)\] (.*)")
+# A stream's lost packets are told as warnings only.
+_MESSAGE = re.compile(r"\[(?:error|fatal|panic)\] (.*)|\[warning\] (.*\bcorrupt.*)", re.IGNORECASE)
 _ABOUT_PIPE = "increasing dts to muxer"  # real times are no even grid; raw video has none anyway
 
 
@@ -86,9 +88,11 @@ class Program:
         own_session: False in a process that has a session of its own already.
         messages: the last errors that it printed.
         num_errors: how many it printed in all.
+        stalled: it was ended, since nothing came from it for `stall_s` seconds.
     """
 
     own_session = True
+    stall_s = _STALL_S
 
     def __init__(
         self,
@@ -110,7 +114,11 @@ class Program:
         command = ffmpeg.compile(graph, cmd=[ffmpeg_path(), *options], overwrite_output=True)
         self.messages: deque[str] = deque(maxlen=_MAX_MESSAGES)
         self.num_errors = 0
+        self.stalled = False
         self._on_line = on_line
+        self._events = 0
+        self._waited_for = False
+        self._ended = threading.Event()
         try:
             self.process = subprocess.Popen(
                 command,
@@ -126,6 +134,8 @@ class Program:
             ) from error
         self._drain = threading.Thread(target=self._read_messages, daemon=True)
         self._drain.start()
+        if pipe_out:
+            threading.Thread(target=self._end_if_stalled, daemon=True).start()
 
     def __enter__(self) -> Program:
         return self
@@ -140,14 +150,33 @@ class Program:
 
     def _read_messages(self) -> None:
         assert self.process.stderr is not None
-        while line := self.process.stderr.readline(_MAX_LINE):
+        line = b"\n"
+        while True:
+            is_start = line.endswith(b"\n")  # what follows in a long line may be anything
+            if not (line := self.process.stderr.readline(_MAX_LINE)):
+                break
+            self._events += 1
             text = line.decode("utf-8", "replace").rstrip()
             found = _MESSAGE.search(text)
             if found and _ABOUT_PIPE not in text:
-                self.messages.append(found[1])
+                self.messages.append(found[1] or found[2])
                 self.num_errors += 1
-            if self._on_line:
+            if self._on_line and is_start:
                 self._on_line(text)
+
+    def _end_if_stalled(self) -> None:
+        """Kill it where we wait for it and nothing comes.
+
+        Seconds are counted one by one, for a computer asleep or a job stopped lets none pass.
+        """
+        idle, before = 0, -1
+        while idle < self.stall_s:
+            if self._ended.wait(1):
+                return
+            idle = idle + 1 if self._waited_for and self._events == before else 0
+            before = self._events
+        self.stalled = True
+        self.process.kill()
 
     @property
     def last_message(self) -> str:
@@ -158,11 +187,14 @@ class Program:
         """Fill `image` from its output; False at the end, also when only a part came."""
         assert self.process.stdout is not None
         rest = image.data.cast("B")
+        self._waited_for = True
         while rest:
             count = self.process.stdout.readinto(rest)  # type: ignore[attr-defined]
+            self._events += 1
             if not count:
-                return False
+                return False  # the end is waited for too
             rest = rest[count:]
+        self._waited_for = False
         return True
 
     def write(self, image: Image) -> None:
@@ -177,11 +209,13 @@ class Program:
         if self.process.stdin:
             self.process.stdin.close()
         code = self.process.wait()
+        self._ended.set()
         self._drain.join()
         return code
 
     def stop(self) -> None:
         """End it now if it still runs, and collect it."""
+        self._ended.set()
         self.process.kill()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe:

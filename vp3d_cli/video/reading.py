@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import re
 import weakref
@@ -14,12 +15,18 @@ import numpy as np
 
 from vp3d_cli.errors import NoFramesError, VideoError
 from vp3d_cli.types import Frame, Image
-from vp3d_cli.video.probing import MAX_STRETCH, input_options, probe
+from vp3d_cli.video.opening import input_options
+from vp3d_cli.video.probing import MAX_STRETCH, probe
 from vp3d_cli.video.program import Program, ffmpeg_path, file_url, has_fps_mode
 
+_SLACK_FRAMES = 3  # by which a container's duration may differ from its frames'
 _MAX_LAG_S = 60  # a line is there within microseconds, or never
-_CLOCK = re.compile(r"showinfo.*\] config in time_base: *(\d+)/(\d+)")
-_STAMP = re.compile(r"showinfo.*\] n: *\d+ pts: *(-?\d+|NOPTS)")
+# A message of another part may stand before these in the line, so that ffmpeg leaves out the part's
+# name; what a file says of itself follows a longer indent.
+_ABOUT_FILE = "[info]  "
+_CLOCK = re.compile(r"config in time_base: *(\d+)/(\d+)")
+_STAMP = re.compile(r"\bn: *\d+ pts: *(-?\d+|NOPTS) +pts_time:\S*( +duration: *(\d+))?")
+_TRANSFER = re.compile(r"\bcolor_trc:(smpte2084|arib-std-b67)\b")
 
 
 class _Stamps:
@@ -28,30 +35,45 @@ class _Stamps:
     Raw video carries no times. `showinfo` sees every decoded frame before `select` drops those
     ahead of the start, so that lines count all frames. Its decimal seconds are rounded, hence
     the integer pts; times are computed as `select` computes them, and so agree to the last bit.
+
+    Attributes:
+        num_decoded: how many frames were decoded.
+        num_repaired: how many of them had no time later than the one before, and were given one.
+        first_s, last_s: times of the first and the last of them.
+        lasting_s: for how long the last is shown, 0 where it is not told.
+        is_hdr: a frame has the brightness curve of HDR (PQ or HLG).
     """
 
     def __init__(
         self, start_s: float | None, frame_s: float, on_decoded: Callable[[int], None] | None
     ) -> None:
         self.num_decoded = 0
-        self._on_decoded = on_decoded
+        self.num_repaired = 0
         self.first_s = 0.0
         self.last_s = 0.0
+        self.lasting_s = 0.0
+        self.is_hdr = False
+        self._on_decoded = on_decoded
         self._start_s = start_s
         self._frame_s = frame_s
+        self._told_s = -math.inf
         self._tick_s = 0.0
         self._queue: queue.SimpleQueue[tuple[int, float]] = queue.SimpleQueue()
 
     def read_line(self, line: str) -> None:
+        if line.startswith(_ABOUT_FILE):
+            return
         if found := _STAMP.search(line):
+            self.lasting_s = int(found[3] or 0) * self._tick_s
             self._add(None if found[1] == "NOPTS" else int(found[1]) * self._tick_s)
         elif found := _CLOCK.search(line):
             self._tick_s = int(found[1]) / int(found[2])
+        elif _TRANSFER.search(line):
+            self.is_hdr = True
 
-    def _add(self, time_s: float | None) -> None:
-        selected = self._start_s is None or (time_s is not None and time_s >= self._start_s)
-        if time_s is None:
-            time_s = self.last_s + self._frame_s if self.num_decoded else 0.0
+    def _add(self, told_s: float | None) -> None:
+        selected = self._start_s is None or (told_s is not None and told_s >= self._start_s)
+        time_s = self._rising(told_s)
         if self.num_decoded == 0:
             self.first_s = time_s
         self.last_s = time_s
@@ -60,6 +82,17 @@ class _Stamps:
         self.num_decoded += 1
         if self._on_decoded:
             self._on_decoded(self.num_decoded)
+
+    def _rising(self, told_s: float | None) -> float:
+        """The time that the file tells, or one after the last frame's where it tells none."""
+        if told_s is None:
+            return self.last_s + self._frame_s if self.num_decoded else 0.0
+        again, self._told_s = told_s == self._told_s, told_s
+        if self.num_decoded == 0 or told_s > self.last_s:
+            return told_s
+        self.num_repaired += 1
+        # Half a step lets true times catch up after a swap; a clock that stands never does.
+        return self.last_s + self._frame_s * (1.0 if again else 0.5)
 
     def next(self) -> tuple[int, float]:
         """Index and time of the next delivered frame; its line was printed before its pixels."""
@@ -75,7 +108,7 @@ class VideoReader:
     Attributes:
         info: what the file promises.
         frames_read: how many frames were delivered so far.
-        warning: after the last frame, a sentence if the file is truncated or damaged.
+        warning: after the last frame, a sentence if the file is truncated, damaged or HDR.
     """
 
     def __init__(
@@ -140,6 +173,7 @@ class VideoReader:
         if self._end_s is not None and time_s >= self._end_s:
             self.close()
             self._require_frames()
+            self.warning = self._caution(None)
             raise StopIteration
         self.frames_read += 1
         return Frame(index, time_s, image)
@@ -177,6 +211,11 @@ class VideoReader:
         """Judge how the decoder ended."""
         code = program.finish()
         self.close()
+        if program.stalled:
+            raise VideoError(
+                f"{self.info.path}: ffmpeg delivered nothing for {program.stall_s} s after "
+                f"{self._stamps.num_decoded} frames; check the disk, or convert the file to MP4"
+            )
         if code < 0:
             cause = "memory may be short" if code == -9 else "try another ffmpeg, or another file"
             raise VideoError(
@@ -189,7 +228,7 @@ class VideoReader:
                 "copy or download it again, or convert it to MP4"
             )
         self._require_frames()
-        self.warning = self._damage(program, code)
+        self.warning = self._caution(self._damage(program, code))
 
     def _require_frames(self) -> None:
         if self.frames_read == 0:
@@ -200,20 +239,35 @@ class VideoReader:
                 f"{self.info.path}: has no frame between {start_s:g} s and {end}{length}"
             )
 
+    def _caution(self, damage: str | None) -> str | None:
+        """One sentence of all that speaks against what was read."""
+        cautions = [damage] if damage else []
+        if count := self._stamps.num_repaired:
+            cautions.append(
+                f"{count} frames have times that do not rise; theirs were estimated at "
+                f"{float(self.info.fps):.4g} frames/s"
+            )
+        if self._stamps.is_hdr:
+            cautions.append(
+                "is HDR video, read without tone mapping: pictures are flat and colours are off; "
+                "if people are missed, convert it to SDR"
+            )
+        return f"{self.info.path}: {'; '.join(cautions)}" if cautions else None
+
     def _damage(self, program: Program, code: int) -> str | None:
-        """A sentence if fewer frames came than were promised, or some may be damaged."""
+        """A clause if fewer frames came than were promised, or some may be damaged."""
         info, stamps = self.info, self._stamps
-        read_s = stamps.last_s - stamps.first_s + float(1 / info.fps)
+        read_s = stamps.last_s - stamps.first_s + max(float(1 / info.fps), stamps.lasting_s)
         read = f"{stamps.num_decoded} frames ({read_s:.2f} s)"
         if self._is_short(read_s):
             count = "" if info.num_frames is None else f"{info.num_frames} frames, "
             return (
-                f"{info.path}: is truncated or damaged: it promises {count}"
+                f"is truncated or damaged: it promises {count}"
                 f"{info.duration_s:.2f} s but only {read} could be read"
             )
         if code != 0 or program.num_errors:
             return (
-                f"{info.path}: may be damaged: ffmpeg reported errors ({program.num_errors}) "
+                f"may be damaged: ffmpeg reported errors ({program.num_errors}) "
                 f"while reading {read}, the last: {program.last_message}"
             )
         return None
@@ -221,12 +275,14 @@ class VideoReader:
     def _is_short(self, read_s: float) -> bool:
         """Whether both the count, where stored, and the time fall short of the promise.
 
-        An edit list makes the count alone too high; a long last frame, the time alone.
+        An edit list makes the count alone too high; a long last frame, the time alone. Without
+        a count, the time may be the sound's.
         """
         info = self.info
         if info.duration_s is None:
             return False
         if info.num_frames is None:
-            return read_s < info.duration_s - max(1.0, 0.01 * info.duration_s)
+            least_s = 1.0 if info.has_audio else float(_SLACK_FRAMES / info.fps)
+            return read_s < info.duration_s - max(least_s, 0.01 * info.duration_s)
         missing = info.num_frames - self._stamps.num_decoded
         return missing > 0 and read_s < info.duration_s - float(0.5 / info.fps)
