@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from vp3d_cli import skeletons
-from vp3d_cli.lift import reprojection
 from vp3d_cli.lift.checkpoint import Checkpoint
 from vp3d_cli.lift.config import LifterConfig
 from vp3d_cli.lift.lifter import Lifter
 from vp3d_cli.lift.model import TemporalModel
+from vp3d_cli.refine import reprojection
 from vp3d_cli.types import Camera, Float, Result, Track2D, Track3D, VideoInfo
 
 # A standing figure from the hip, metres, camera axes: Human3.6M-17, then nose, eyes, ears. He

@@ -47,3 +47,9 @@ def look_at_rotations(rays: Float) -> Float:
         (cos_pitch * sin_yaw, sin_pitch, cos_pitch * cos_yaw),
     )
     return np.stack([np.stack(row, -1) for row in rows], -2)
+
+
+def rays(keypoints: Float, width: int, height: int, focal_px: float) -> Float:
+    """Pixels (..., 2) to directions x/z, y/z of a pinhole camera centred in the frame."""
+    centre = np.array([width / 2, height / 2], np.float32)
+    return np.asarray((keypoints - centre) / np.float32(focal_px), np.float32)

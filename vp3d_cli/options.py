@@ -15,6 +15,20 @@ from vp3d_cli.types import Json
 _DETECTION = (
     "detector", "start_s", "end_s", "detect_size", "detect_every", "detect_crop", "half",
 )  # fmt: skip
+# What is done beside the paper's pipeline, in its order; `--without` leaves parts out.
+PARTS = {
+    "appearance": "clothes tell people apart where their motion does not",
+    "repair": "left and right limbs that a detector exchanged are put back",
+    "smoothing": "2D and 3D are calmed over time, without lag",
+    "resampling": "the lifter sees a frame rate that it was trained at",
+    "bones": "each bone of a person has one length",
+    "root": "people are placed so that they fit the picture",
+    "world": "the ground, and which feet stand on it",
+    "calibration": "confidence is the chance that a joint is within 10 cm",
+}
+_LEAST = {
+    "start_s": 0, "end_s": 0, "max_gap_s": 0, "focal_px": 1, "smooth_hz": 0.1, "real_fps": 0.1,
+}  # fmt: skip
 # What makes a detector do less, and so changes what it finds.
 _LESS_WORK = {
     "detect_size": "--detect-size",
@@ -43,6 +57,11 @@ class Options:
         half: half precision on a GPU.
         keypoints: file for the detector `precomputed`.
         skeleton_in, causal: of a lifter in VideoPose3D's layout, which cannot say.
+        without: names of `PARTS` that are left out.
+        smooth_hz: what moves faster is taken for noise; gait laboratories take 6.
+        real_fps: how many frames a second were taken, of slow or fast motion; as shown where None.
+        heights: how tall people are, as (track id or None for everybody, metres).
+        foot_lock: legs are bent so that feet stay where they stand.
         faithful: the reference's pipeline, number for number: the best box of each frame, every
             gap filled, the network's own output.
 
@@ -65,6 +84,11 @@ class Options:
     keypoints: Path | None = None
     skeleton_in: str | None = None
     causal: bool | None = None
+    without: tuple[str, ...] = ()
+    smooth_hz: float = 6.0
+    real_fps: float | None = None
+    heights: tuple[tuple[int | None, float], ...] = ()
+    foot_lock: bool = False
     faithful: bool = False
 
     def __post_init__(self) -> None:
@@ -81,9 +105,10 @@ class Options:
             )
         if self.detect_every < 1 or (self.detect_size is not None and self.detect_size < 1):
             raise OptionsError("detect_every, detect_size: expected at least 1")
-        for name in ("start_s", "end_s", "max_gap_s", "focal_px"):
+        if unknown := [part for part in self.without if part not in PARTS]:
+            raise OptionsError(f"no part is called '{unknown[0]}'; there are {', '.join(PARTS)}")
+        for name, least in _LEAST.items():
             value = getattr(self, name)
-            least = 1 if name == "focal_px" else 0
             if value is not None and not least <= value < math.inf:
                 raise OptionsError(f"{name}: expected at least {least}, got {value}")
         if (self.faithful or self.keypoints) and (less := self._less_work()):
@@ -99,6 +124,23 @@ class Options:
             )
         if self.faithful and self.max_gap_s is not None:
             raise OptionsError("--faithful fills every gap; leave out --max-gap")
+
+        if self.faithful and (self.without or self.heights or self.foot_lock or self.real_fps):
+            raise OptionsError(
+                "--faithful does what the reference does; leave out --without, --height, "
+                "--foot-lock and --real-fps"
+            )
+
+    def does(self, part: str) -> bool:
+        """Whether one of `PARTS` is done."""
+        if part not in PARTS:
+            raise ValueError(f"part: expected one of {list(PARTS)}, got {part}")
+        return not self.faithful and part not in self.without
+
+    def height_of(self, track_id: int) -> float | None:
+        """How tall a person is, metres; None where nobody said."""
+        told = dict(self.heights)
+        return told.get(track_id, told.get(None))
 
     def _less_work(self) -> list[str]:
         defaults = {f.name: f.default for f in dataclasses.fields(self)}

@@ -16,10 +16,10 @@ import torch
 from tests.adapt_footage import FIGURE, lifted, make_footage, make_lifter
 from tests.unit.test_train import QUIET, STILL
 from vp3d_cli.errors import DataError, OptionsError
-from vp3d_cli.lift import reprojection
 from vp3d_cli.lift.checkpoint import read_checkpoint
 from vp3d_cli.lift.lifter import Lifter
 from vp3d_cli.lift.loading import load_lifter
+from vp3d_cli.refine import reprojection
 from vp3d_cli.train.adapt import footage, losses, measure, pairs, people, report, start
 from vp3d_cli.train.adapt.adapter import Adapter
 from vp3d_cli.train.adapt.config import AdaptConfig

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.factories import make_track2d
+from vp3d_cli import geometry
 from vp3d_cli.geometry import flip_centred
 from vp3d_cli.lift import normalise
 from vp3d_cli.skeletons import get
@@ -107,5 +108,5 @@ def test_one_wild_keypoint_leaves_the_rest_finite() -> None:
 
 def test_rays_know_the_focal_length_and_the_middle() -> None:
     track = make_track2d(1, 3)
-    directions = normalise.rays(track.keypoints, 640, 480, 500.0)
+    directions = geometry.rays(track.keypoints, 640, 480, 500.0)
     np.testing.assert_allclose(directions * 500 + [320, 240], track.keypoints, rtol=1e-4, atol=1e-2)

@@ -15,11 +15,13 @@ import click
 
 from vp3d_cli.cli import _console
 from vp3d_cli.errors import OutputError
+from vp3d_cli.options import PARTS
 
 F = TypeVar("F", bound=Callable[..., Any])
 # Below DEBUG: also print tracebacks of expected errors.
 TRACE = 5
 _MAX_FPS = 1000
+_HEIGHTS_M = (0.4, 2.5)
 
 
 def timestamp(text: str) -> float:
@@ -131,6 +133,15 @@ def frame_rate(text: str) -> Fraction:
     return rate
 
 
+def body_height(text: str) -> tuple[int | None, float]:
+    """How tall everybody is, or one person: 1.82, 2:1.65."""
+    found = re.fullmatch(r"(?:([1-9]\d{0,5}):)?(\d(?:\.\d{1,3})?)m?", text)
+    height = float(found[2]) if found else 0.0
+    if found is None or not _HEIGHTS_M[0] <= height <= _HEIGHTS_M[1]:
+        raise click.BadParameter(f"'{text}' is no height; write metres, 1.82, or 2:1.65 for one")
+    return (int(found[1]) if found[1] else None), height
+
+
 def together(*options: Callable[[F], F]) -> Callable[[F], F]:
     """Several options as one decorator, in the order of the help."""
 
@@ -230,6 +241,39 @@ lifting_options = together(
         metavar="PIXELS",
         help="Focal length of the camera.  [default: as the file says, else 0.9 of the frame's "
         "longer side]",
+    ),
+    click.option(
+        "--real-fps",
+        type=Number(min=0.1),
+        metavar="RATE",
+        help="How many frames a second were taken, of slow motion: 240. [default: as shown]",
+    ),
+    click.option(
+        "--height",
+        "heights",
+        multiple=True,
+        callback=lambda _ctx, _param, given: tuple(body_height(text) for text in given),
+        metavar="[ID:]METRES",
+        help="How tall people are, or one of them: 1.82, 2:1.65. Sizes and distances follow.",
+    ),
+    click.option(
+        "--smooth",
+        "smooth_hz",
+        type=Number(min=0.1, max=100),
+        default=6.0,
+        show_default=True,
+        metavar="HZ",
+        help="What moves faster is taken for noise, in 2D and 3D; no lag. Raw joints are kept too.",
+    ),
+    click.option(
+        "--foot-lock", is_flag=True, help="Bend legs so that feet stay where they stand."
+    ),
+    click.option(
+        "--without",
+        multiple=True,
+        type=click.Choice(PARTS),
+        metavar="PART",
+        help=f"Leave out a part of the refinement; may be repeated: {', '.join(PARTS)}.",
     ),
     click.option(
         "--faithful",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import torch
 
-from vp3d_cli import skeletons
+from vp3d_cli import geometry, skeletons
 from vp3d_cli.device import torch_device
 from vp3d_cli.errors import DataError, SkeletonMismatchError
 from vp3d_cli.geometry import flip_centred, rotate
@@ -17,7 +17,7 @@ from vp3d_cli.lift import normalise
 from vp3d_cli.lift.checkpoint import Checkpoint, build_models
 from vp3d_cli.lift.model import TemporalModel
 from vp3d_cli.lift.normalise import PersonView
-from vp3d_cli.types import Bool, Camera, Float, Json, Skeleton, Track2D, Track3D, VideoInfo
+from vp3d_cli.types import Bool, Camera, Double, Float, Json, Skeleton, Track2D, Track3D, VideoInfo
 
 _log = logging.getLogger(__name__)
 
@@ -100,14 +100,17 @@ class Lifter:
         self._check_rate(float(video.fps))
         prepared = [self.prepare(track, video, camera) for track in tracks]
         inputs = [view.inputs for view in prepared]
-        poses = self.predict(inputs, progress, flip=flip)
+        spreads = [np.full((len(track), self.skeleton_out.num_joints), np.nan) for track in tracks]
+        poses = self.predict(inputs, progress, flip=flip, spreads=spreads)
         if self._trajectory is None:
             roots = [np.full((len(track), 1, 3), np.nan, np.float32) for track in tracks]
         else:
             roots = self._whole(self._trajectory, (0,), inputs, flip=flip)
         root = self.skeleton_out.index(self.skeleton_out.root or self.skeleton_out.joints[0])
         lifted = []
-        for track, view, pose, path in zip(tracks, prepared, poses, roots, strict=True):
+        for track, view, pose, path, spread in zip(
+            tracks, prepared, poses, roots, spreads, strict=True
+        ):
             back = np.swapaxes(view.rotations, -1, -2)
             joints = rotate(back, pose)
             if zero_root:
@@ -120,6 +123,8 @@ class Lifter:
                     confidence=confidence(track, self.skeleton_out),
                     skeleton=self.skeleton_out,
                     root=rotate(back, path / view.sizes[:, None, None])[:, 0],
+                    raw=joints,
+                    spread=spread.astype(np.float32),
                 )
             )
         return tuple(lifted)
@@ -155,7 +160,7 @@ class Lifter:
             as_is = np.broadcast_to(np.eye(3, dtype=np.float32), (len(track), 3, 3))
             return PersonView(inputs, as_is, np.ones(len(track), np.float32))
         half_window = np.int32(round(float(video.fps) * normalise.HALF_WINDOW_S))
-        directions = normalise.rays(keypoints, video.width, video.height, camera.focal_px)
+        directions = geometry.rays(keypoints, video.width, video.height, camera.focal_px)
         view = normalise.person(
             directions, scores, self.skeleton_in, np.asarray(half_window), causal=self.config.causal
         )
@@ -167,15 +172,17 @@ class Lifter:
         progress: Callable[[int], None] | None = None,
         *,
         flip: bool = True,
+        spreads: Sequence[Double] | None = None,
     ) -> list[Float]:
         """Run the pose network over whole sequences (T, J, F), giving (T, J_out, 3) each.
 
         The ends are padded with copies of the first and last frame. With `flip` each sequence
         and its mirror image are predicted and averaged. Chunks overlap by the receptive field,
-        so they equal the whole.
+        so they equal the whole. With `flip`, `spreads` (T, J_out) are filled with the distances
+        between the two.
         """
         order = self.skeleton_out.flip_order
-        return self._whole(self._pose, order, sequences, progress, flip=flip)
+        return self._whole(self._pose, order, sequences, progress, flip=flip, spreads=spreads)
 
     def _whole(
         self,
@@ -185,6 +192,7 @@ class Lifter:
         progress: Callable[[int], None] | None = None,
         *,
         flip: bool = True,
+        spreads: Sequence[Double] | None = None,
     ) -> list[Float]:
         """`predict` with any head; `flip_order` says which of its outputs are partners."""
         outputs = [np.zeros((len(s), len(flip_order), 3), np.float32) for s in sequences]
@@ -192,14 +200,18 @@ class Lifter:
         for batch in _batches(sequences, *self.config.context):
             windows = np.stack([window for _, _, window in batch])
             predicted = self._run(network, windows)
+            apart = np.full(predicted.shape[:-1], np.nan)
             if flip:
                 mirrored = self._run(network, flip_centred(windows, self.skeleton_in))
                 swapped = mirrored[..., flip_order, :] * sign
+                apart = np.linalg.norm(predicted - swapped, axis=-1)
                 predicted = np.asarray((predicted + swapped) / 2, np.float32)
             done = 0
-            for (which, start, _), joints in zip(batch, predicted, strict=True):
+            for (which, start, _), joints, distances in zip(batch, predicted, apart, strict=True):
                 part = outputs[which][start : start + len(joints)]
                 part[:] = joints[: len(part)]
+                if spreads is not None:
+                    spreads[which][start : start + len(joints)] = distances[: len(part)]
                 done += len(part)
             if progress:
                 progress(done)

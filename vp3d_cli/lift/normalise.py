@@ -43,12 +43,6 @@ def screen_inverse(normalised: Float, width: int, height: int) -> Float:
     return np.asarray((normalised + centre) * np.float32(width / 2), np.float32)
 
 
-def rays(keypoints: Float, width: int, height: int, focal_px: float) -> Float:
-    """Pixels (..., 2) to directions x/z, y/z of a pinhole camera centred in the frame."""
-    centre = np.array([width / 2, height / 2], np.float32)
-    return np.asarray((keypoints - centre) / np.float32(focal_px), np.float32)
-
-
 @dataclass(frozen=True)
 class PersonView:
     """Keypoints as a virtual camera sees them.

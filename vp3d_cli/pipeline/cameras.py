@@ -70,7 +70,7 @@ def estimated(lifter: Lifter, tracks: Sequence[Track2D], video: VideoInfo) -> Ca
     1 + `_PRIOR` * log(focal / default)², so that little evidence leaves the default. Of long
     videos a sample is tried.
     """
-    from vp3d_cli.lift import reprojection
+    from vp3d_cli.refine import reprojection
 
     longer = max(video.width, video.height)
     errors, tracks = [], _sample(tracks)

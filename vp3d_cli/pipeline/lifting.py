@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,8 +13,19 @@ from vp3d_cli.choices import Choice
 from vp3d_cli.device import one_thread, torch_device
 from vp3d_cli.errors import SkeletonMismatchError
 from vp3d_cli.options import Options
+from vp3d_cli.pipeline import refining, timing
 from vp3d_cli.pipeline.cameras import camera_of
-from vp3d_cli.types import Json, Keypoints2D, Result, Skeleton, Track2D, VideoInfo
+from vp3d_cli.types import (
+    Camera,
+    Json,
+    Keypoints2D,
+    Result,
+    Skeleton,
+    Track2D,
+    Track3D,
+    VideoInfo,
+    World,
+)
 
 if TYPE_CHECKING:
     from vp3d_cli.lift.lifter import Lifter
@@ -94,18 +106,14 @@ class SecondHalf:
             _log.warning("%s", warning)
         tracks2d = track.select_people(tracks, self._options.person)
         camera = camera_of(video, self._options.focal_px)
-        total, done = sum(len(person) for person in tracks2d), 0
-
-        def lifted(frames: int) -> None:
-            nonlocal done
-            done += frames
-            if progress:
-                progress("lift", done, total)
-
         with one_thread():  # the same bits with any number of cores, and hardly slower
-            tracks3d = self._lifter.lift(
-                tracks2d, video, camera, lifted, zero_root=not self._options.faithful
-            )
+            if self._options.faithful:
+                told = _counted(progress, tracks2d)
+                tracks3d = self._lifter.lift(tracks2d, video, camera, told, zero_root=False)
+                world = World.unknown("not looked for in faithful results")
+            else:
+                moves = refining.camera_moves(keypoints)
+                tracks3d, world = self._refined(tracks2d, video, camera, progress, moves=moves)
         return Result(
             video=video,
             camera=camera,
@@ -119,7 +127,52 @@ class SecondHalf:
                 "lifter": self._loaded.describe(),
                 "options": self._options.to_json_after(origin.options_of(keypoints)),
             },
+            world=world,
         )
+
+    def _refined(
+        self,
+        tracks2d: tuple[Track2D, ...],
+        video: VideoInfo,
+        camera: Camera,
+        progress: Progress | None,
+        *,
+        moves: bool,
+    ) -> tuple[tuple[Track3D, ...], World]:
+        """Lift calmed keypoints at a rate that the lifter knows, and refine what it answers."""
+        options = self._options
+        seen, real = timing.in_real_time(tracks2d, video, options.real_fps)
+        calm = tuple(refining.prepared(person, options) for person in seen)
+        rate = None
+        if options.does("resampling"):
+            rate = timing.rate_for(calm, real, self._lifter.config.fps_range)
+        if rate is None:
+            told = _counted(progress, calm)
+            lifted = self._lifter.lift(calm, real, camera, told)
+        else:
+            _log.info("lifted at %.4g frames/s", float(rate))
+            even = tuple(timing.resampled(person, rate) for person in calm)
+            known = dataclasses.replace(real, fps=rate)
+            answers = self._lifter.lift(even, known, camera, _counted(progress, even))
+            lifted = tuple(map(timing.put_back, answers, even, calm))
+        refined = refining.Refining(options, real, camera, camera_moves=moves)
+        return refined.run(seen, calm, lifted)
+
+
+def _counted(
+    progress: Progress | None, tracks: tuple[Track2D, ...]
+) -> Callable[[int], None] | None:
+    """Tells how many frames are lifted, from how many more are."""
+    if progress is None:
+        return None
+    total, done = sum(len(person) for person in tracks), 0
+
+    def lifted(frames: int) -> None:
+        nonlocal done
+        done += frames
+        progress("lift", done, total)
+
+    return lifted
 
 
 def people(keypoints: Keypoints2D, options: Options) -> tuple[tuple[Track2D, ...], list[str]]:

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from vp3d_cli.device import torch_device
 from vp3d_cli.errors import DataError
-from vp3d_cli.lift import reprojection
 from vp3d_cli.lift.checkpoint import Checkpoint, build_models, save_checkpoint
 from vp3d_cli.lift.config import LifterConfig
 from vp3d_cli.lift.lifter import Lifter
 from vp3d_cli.lift.model import TemporalModel
+from vp3d_cli.refine import reprojection
 from vp3d_cli.train.adapt import losses, pairs
 from vp3d_cli.train.adapt.config import AdaptConfig
 from vp3d_cli.train.adapt.footage import Footage

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vp3d_cli.errors import DataError
-from vp3d_cli.lift import reprojection
+from vp3d_cli.refine import reprojection
 from vp3d_cli.types import Result, Track2D, Track3D
 
 # Shorter tracks say little and are mostly ghosts and passers-by.

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vp3d_cli.lift import reprojection
+from vp3d_cli.refine import reprojection
 
 # Body sizes by which a good detector errs: nearer than this there is little left to be learnt.
 _NOISE = 0.03

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vp3d_cli.lift import reprojection
 from vp3d_cli.lift.lifter import Lifter
+from vp3d_cli.refine import reprojection
 from vp3d_cli.types import Double, Real, Result, Track3D
 
 # By how much jitter and bone lengths may get worse where reprojection gets better.

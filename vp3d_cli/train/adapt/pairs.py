@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vp3d_cli.geometry import rotate
-from vp3d_cli.lift import normalise, reprojection
+from vp3d_cli.lift import normalise
 from vp3d_cli.lift.config import LifterConfig
 from vp3d_cli.lift.lifter import Lifter
+from vp3d_cli.refine import reprojection
 from vp3d_cli.train.mocap import Mocap
 from vp3d_cli.train.synthesize import Synthesis, synthesize
 from vp3d_cli.train.views import synthesize_sequences

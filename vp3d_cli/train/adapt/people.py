@@ -10,7 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vp3d_cli.lift import normalise, reprojection
+from vp3d_cli import geometry
+from vp3d_cli.lift import normalise
+from vp3d_cli.refine import reprojection
 from vp3d_cli.skeletons import get
 from vp3d_cli.train.mocap import Mocap
 from vp3d_cli.types import Double, Float, Real, Result, Track2D, Track3D
@@ -62,7 +64,7 @@ def _placed(video: Result, track: Track2D, lifted: Track3D) -> Double | None:
     steady = normalise.moving_average(steady, half, causal=False)
     joints = lifted.joints.astype(np.float64) + steady[:, None]
     face = slice(0, reprojection.FIRST_KEYPOINT)
-    directions = normalise.rays(
+    directions = geometry.rays(
         track.keypoints[:, face], video.video.width, video.video.height, video.camera.focal_px
     )
     scores = np.where(np.isfinite(directions).all(-1), np.nan_to_num(track.scores[:, face]), 0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.adapt_footage import FIGURE, make_footage
-from vp3d_cli.lift import reprojection
+from vp3d_cli.refine import reprojection
 from vp3d_cli.train.synthesize import mark_coco
 
 

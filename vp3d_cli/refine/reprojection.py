@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vp3d_cli import skeletons
-from vp3d_cli.lift import normalise
+from vp3d_cli import geometry, skeletons
 from vp3d_cli.types import Bool, Camera, Double, Float, Real, Track2D, Track3D, VideoInfo
 
 _COCO, _H36M = skeletons.get("coco17"), skeletons.get("h36m17")
@@ -87,7 +86,7 @@ def fit(track: Track2D, lifted: Track3D, video: VideoInfo, camera: Camera) -> Fi
     """Put a lifted person where their keypoints were seen, and measure what is left."""
     seen = track.keypoints[:, FIRST_KEYPOINT:]
     weights = trusted(track)
-    directions = normalise.rays(seen, video.width, video.height, camera.focal_px)
+    directions = geometry.rays(seen, video.width, video.height, camera.focal_px)
     points = lifted.joints[:, JOINTS]
     root = fit_root(points, directions, weights)
     placed = points + root[:, None]

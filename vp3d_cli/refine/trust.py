@@ -1,0 +1,73 @@
+"""How far a joint can be trusted: the chance that it is within 10 cm of where it is.
+
+A logistic model of what is known at the time, fitted to errors on held-out motion capture by
+`tests/bench/confidence.py`, which prints the table below and shows on other people how often it
+is right.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vp3d_cli.types import Double, Float, Track2D, Track3D
+
+# The distance from the root-relative truth that counts as right, metres.
+RIGHT_M = 0.1
+# Weights of `features`, then what each joint adds.
+WEIGHTS = (0.483, -0.401, -1.436, -0.434)
+JOINTS = {
+    "elbow": -1.25, "foot": -2.117, "head": -1.703, "hip": 2.703, "knee": -0.99, "neck": -1.361,
+    "shoulder": -0.707, "spine": -0.168, "thorax": -0.639, "wrist": -2.058,
+}  # fmt: skip
+# Where two people are mixed up all else is worthless. How often that is was not measured.
+_AT_RISK = 0.7
+_LEAST_SPREAD_M = 0.01
+# Keypoints of a higher score are seen; above it the score says nothing more.
+_SEEN = 0.3
+_MOST_RESIDUAL, _MOST_GAP_S = 0.3, 1.0
+
+
+def features(track: Track2D, person: Track3D, support: Float) -> Double:
+    """What is known of each joint, (T, J, 4).
+
+    Whether its keypoints are seen (see `lift.lifter.confidence`), 0 to 1; the logarithm of the distance between
+    the lifter's answers to the picture and its mirror image; how far the whole body is beside its
+    keypoints, in sizes of its box; seconds to the nearest frame in which it was seen.
+    """
+    shape = person.confidence.shape
+    spread = np.log(np.maximum(np.nan_to_num(person.spread), _LEAST_SPREAD_M))
+    sides = np.maximum(track.boxes[:, 2:] - track.boxes[:, :2], 1)
+    size = np.sqrt(sides.prod(-1))
+    off = np.where(np.isfinite(person.residual_px), person.residual_px / size, _MOST_RESIDUAL)
+    seen_s = track.times_s[track.observed]
+    away = np.abs(track.times_s[:, None] - seen_s).min(1) if len(seen_s) else np.full(shape[0], 1)
+    columns = [
+        np.minimum(support, _SEEN) / _SEEN,
+        spread,
+        np.broadcast_to(np.minimum(off, _MOST_RESIDUAL)[:, None], shape),
+        np.broadcast_to(np.minimum(away, _MOST_GAP_S)[:, None], shape),
+    ]
+    return np.stack(columns, -1).astype(np.float64)
+
+
+def confidence(track: Track2D, person: Track3D) -> Float:
+    """The chance (T, J) that each joint is within `RIGHT_M` of its place relative to the root.
+
+    That of the root, which is in its place by definition, is the lower one of the hips'.
+
+    Args:
+        track: keypoints as they were detected.
+        person: lifted, with spread and residuals; its confidence is the support of keypoints.
+    """
+    told = features(track, person, person.confidence)
+    names = person.skeleton.joints
+    base = np.array([JOINTS.get(_unsided(name), 0.0) for name in names])
+    chance = 1 / (1 + np.exp(-(told @ np.array(WEIGHTS) + base)))
+    root = person.skeleton.index(person.skeleton.root or names[0])
+    chance[:, root] = chance[:, [names.index("left_hip"), names.index("right_hip")]].min(1)
+    chance[track.at_risk] *= _AT_RISK
+    return np.asarray(np.clip(chance, 0, 1), np.float32)
+
+
+def _unsided(joint: str) -> str:
+    return joint.removeprefix("left_").removeprefix("right_")
