@@ -140,15 +140,15 @@ class Refining:
         for track, person, steps in zip(tracks, people, ankles, strict=True):
             places = feet.footholds(steps, feet.contacts(steps, track.times_s), track.times_s)
             standing.append(ground.Standing(_trunks(person), *places))
-        world = ground.estimate(standing)
-        found = []
-        for track, person, steps in zip(tracks, people, ankles, strict=True):
-            up = world.camera_to_world[2]
-            heights = steps @ up[:3] + up[3] if world.is_known else None
+        floor, found = ground.estimate(standing), []
+        up = floor.world.camera_to_world[2]
+        rows = zip(tracks, people, ankles, floor.levels_m, strict=True)
+        for track, person, steps, level in rows:
+            heights = steps @ up[:3] + up[3] - level if floor.world.is_known else None
             contacts = feet.contacts(steps, track.times_s, heights)
             person = dataclasses.replace(person, contacts=contacts)
             found.append(_locked(track, person, legs) if self._options.foot_lock else person)
-        return found, world
+        return found, floor.world
 
     def _judged(self, track: Track2D, person: Track3D) -> Track3D:
         residual = root.residuals(track, person.joints, person.root, self._video, self._camera)

@@ -29,6 +29,8 @@ _MOST_LEAN = np.radians(35.0)
 _LEAST_UPRIGHT = 0.5
 _LEAST_UPRIGHT_FRAMES = 5
 _HEIGHTS_M = (-0.5, 15.0)
+# Levels this close are one: body sizes are not known better.
+_SAME_LEVEL_M = 0.35
 
 
 @dataclass(frozen=True)
@@ -46,22 +48,62 @@ class Standing:
     lasting_s: Double
 
 
-def estimate(people: Sequence[Standing]) -> World:
-    """The ground under all people of a camera that stands still."""
-    places = np.concatenate([person.places for person in people] or [np.zeros((0, 3))])
-    lasting = np.concatenate([person.lasting_s for person in people] or [np.zeros(0)])
-    if lasting.sum() < _LEAST_CONTACT_S:
-        return World.unknown("no foot is seen to stand on the ground for long enough")
-    trunk = _trunk(people)
+@dataclass(frozen=True)
+class Ground:
+    """Where people stand.
+
+    Attributes:
+        world: the lowest level that somebody stands on.
+        levels_m: of each person's own level above it: a step, a wall, or an error of their size;
+            0 where they never stand.
+    """
+
+    world: World
+    levels_m: tuple[float, ...]
+
+
+def estimate(people: Sequence[Standing]) -> Ground:
+    """The ground under all people of a camera that stands still; each may have a level."""
+    unknown = _reason(people)
+    trunk = None if unknown else _trunk(people)
     if trunk is None:
-        return World.unknown("nobody is seen upright")
-    up, offset = _solve(places, np.minimum(lasting / _FULL_S, 1) ** 0.5, trunk)
+        return _unknown(people, unknown or "nobody is seen upright")
+    up = _solve(people, trunk)
     if np.arccos(np.clip(up @ trunk, -1, 1)) > _MOST_LEAN:
-        return World.unknown("the people are not upright on the ground that their feet suggest")
-    height = ANKLE_HEIGHT_M - offset
+        return _unknown(people, "the people are not upright on the ground that their feet suggest")
+    own = [_level(person, up) for person in people]
+    stand = [person.lasting_s.sum() >= _LEAST_CONTACT_S for person in people]
+    counted = [level for level, stands in zip(own, stand, strict=True) if stands]
+    lowest = min(counted or [level for level in own if np.isfinite(level)])
+    same = [
+        (level, person.lasting_s.sum())
+        for level, person in zip(own, people, strict=True)
+        if level - lowest <= _SAME_LEVEL_M
+    ]
+    floor = float(np.average([level for level, _ in same], weights=[w for _, w in same]))
+    height = ANKLE_HEIGHT_M - floor
     if not _HEIGHTS_M[0] <= height <= _HEIGHTS_M[1]:
-        return World.unknown(f"the ground would lie {height:.1f} m below the camera")
-    return World(_to_world(up, height), "feet, trunks and a level camera")
+        return _unknown(people, f"the ground would lie {height:.1f} m below the camera")
+    levels = tuple(float(level - floor) if np.isfinite(level) else 0.0 for level in own)
+    return Ground(World(_to_world(up, height), "feet, trunks and a level camera"), levels)
+
+
+def _reason(people: Sequence[Standing]) -> str | None:
+    """Why there is nothing to go by, if there is not."""
+    if sum(float(person.lasting_s.sum()) for person in people) < _LEAST_CONTACT_S:
+        return "no foot is seen to stand on the ground for long enough"
+    return None
+
+
+def _unknown(people: Sequence[Standing], why: str) -> Ground:
+    return Ground(World.unknown(why), (0.0,) * len(people))
+
+
+def _level(person: Standing, up: Double) -> float:
+    """How far up a person's ankles are when they stand, metres, seen from the camera."""
+    if not len(person.places):
+        return float("nan")
+    return float(np.average(person.places @ up, weights=person.lasting_s + 1e-6))
 
 
 def _trunk(people: Sequence[Standing]) -> Double | None:
@@ -79,21 +121,24 @@ def _trunk(people: Sequence[Standing]) -> Double | None:
     return np.asarray(middle / np.linalg.norm(middle))
 
 
-def _solve(places: Double, weights: Double, trunk: Double) -> tuple[Double, float]:
-    """Up (3,), and how far up the ankles that stand are, metres, seen from the camera."""
+def _solve(people: Sequence[Standing], trunk: Double) -> Double:
+    """Up (3,) in camera axes."""
     from scipy.optimize import least_squares
 
-    centre = places.mean(0)
+    standing = [person for person in people if len(person.places)]
+    who = np.repeat(np.arange(len(standing)), [len(person.places) for person in standing])
+    places = np.concatenate([p.places - p.places.mean(0) for p in standing])
+    lasting = np.concatenate([person.lasting_s for person in standing])
+    weights = np.sqrt(np.minimum(lasting / _FULL_S, 1)) / _OFF_PLANE_M
 
     def off(guess: Real) -> Real:
         up = _up(guess[0], guess[1])
-        plane = ((places - centre) @ up - guess[2]) / _OFF_PLANE_M * weights
         held = np.array([guess[0] / _PITCH, guess[1] / _ROLL])
+        plane = (places @ up - guess[2 + who]) * weights
         return np.concatenate([held, (up - trunk) / _LEAN, plane])
 
-    found = least_squares(off, np.zeros(3), loss="soft_l1").x
-    up = _up(found[0], found[1])
-    return up, float(centre @ up + found[2])
+    found = least_squares(off, np.zeros(2 + len(standing)), loss="soft_l1").x
+    return _up(found[0], found[1])
 
 
 def _up(pitch: float, roll: float) -> Double:

@@ -30,9 +30,10 @@ _MOST_RESIDUAL, _MOST_GAP_S = 0.3, 1.0
 def features(track: Track2D, person: Track3D, support: Float) -> Double:
     """What is known of each joint, (T, J, 4).
 
-    Whether its keypoints are seen (see `lift.lifter.confidence`), 0 to 1; the logarithm of the distance between
-    the lifter's answers to the picture and its mirror image; how far the whole body is beside its
-    keypoints, in sizes of its box; seconds to the nearest frame in which it was seen.
+    Whether its keypoints are seen (see `lift.lifter.confidence`), 0 to 1; the logarithm of the
+    distance between the lifter's answers to the picture and its mirror image; how far the whole
+    body is beside its keypoints, in sizes of its box; seconds to the nearest frame in which it
+    was seen.
     """
     shape = person.confidence.shape
     spread = np.log(np.maximum(np.nan_to_num(person.spread), _LEAST_SPREAD_M))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vp3d_cli.types import Float, Skeleton
+from vp3d_cli.types import Float, Result, Skeleton
 
 Colour = tuple[int, int, int]
 
@@ -74,6 +74,21 @@ def strength(scores: Float, typical: float) -> Float:
     """
     share = np.nan_to_num(scores, nan=0.0) / max(0.7 * typical, 1e-6)
     return np.asarray(np.clip(share, 0.0, 1.0), np.float32)
+
+
+def typical_confidence(result: Result) -> float:
+    """What a well-seen joint's confidence is.
+
+    Where confidence is calibrated a joint fades that is less than about a third sure; elsewhere
+    it rests on scores, and is measured as they are.
+    """
+    options = result.provenance.get("options")
+    told = options if isinstance(options, dict) else {}
+    left_out = told.get("without")
+    known = isinstance(left_out, list | tuple) and not told.get("faithful")
+    if known and "calibration" not in (left_out or ()):
+        return 0.5
+    return typical_score([track.confidence for track in result.tracks3d])
 
 
 def typical_score(groups: list[Float]) -> float:

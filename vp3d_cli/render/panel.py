@@ -32,7 +32,7 @@ class Panel:
         self._people = people
         self._entries = [int(result.tracks2d[person].frames[0]) for person in people]
         self._size = size
-        self._typical = palette.typical_score([t.confidence for t in result.tracks3d])
+        self._typical = palette.typical_confidence(result)
         self._shown: int | None = None
         self._view: PersonView | None = None
         self._still = self._absent = self._nobody()
@@ -68,6 +68,7 @@ class Panel:
             self._size,
             _MARGINS,
             self._typical,
+            world=self._result.world,
             faithful=is_faithful(self._result),
         )
         self._shown = person

@@ -1,7 +1,8 @@
 """Where a person stands in the 3D view, and where that lies on the panel.
 
 Scene coordinates: metres, x right, y up from the floor, z away from the camera, the hip over
-the origin. Joints come in camera axes, so a level camera gives an upright figure. Faithful
+the origin. Joints come in camera axes, so a figure is upright where the world is known, or the
+camera level. Faithful
 results are turned as the reference turns them instead.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vp3d_cli.types import Double, Float, Result, Track3D
+from vp3d_cli.types import Double, Float, Result, Track3D, World
 
 # The viewer stands a little to the side of the camera and a little above it.
 _TURN, _PITCH = np.deg2rad(28.0), np.deg2rad(11.0)
@@ -84,9 +85,12 @@ def _reach(flat: Float, view: View) -> tuple[float, float, float]:
     return side, top, bottom
 
 
-def on_the_floor(track: Track3D, fps: float) -> Float:
-    """A track's joints in scene coordinates (T, J, 3), metres."""
+def on_the_floor(track: Track3D, fps: float, world: World | None = None) -> Float:
+    """A track's joints in scene coordinates (T, J, 3), metres; upright where up is known."""
     joints = track.joints.copy()
+    if world is not None and world.is_known:
+        right, ahead, up = world.camera_to_world[:3, :3]
+        joints = (joints @ np.stack([right, -up, ahead]).T).astype(np.float32)
     root = track.skeleton.root
     if root is not None:
         joints -= joints[:, track.skeleton.index(root), None]

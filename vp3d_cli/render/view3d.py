@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from vp3d_cli.render import _draw as draw
 from vp3d_cli.render import _palette as palette
 from vp3d_cli.render.scene import DISTANCE_M, View, as_the_reference, on_the_floor
-from vp3d_cli.types import Bool, Float, Image, Int, Real, Track3D
+from vp3d_cli.types import Bool, Float, Image, Int, Real, Track3D, World
 
 Indices = NDArray[np.intp]
 # What a limb or a joint is drawn with, from back to front: fixed-point outlines and colours.
@@ -49,6 +49,7 @@ class PersonView:
         size: width and height of the panel, px.
         margins: left, top, right, bottom, px, to be kept free for text.
         typical: what a well-seen joint's confidence is.
+        world: which way is up, if that is known.
         faithful: show it as the reference does.
     """
 
@@ -61,9 +62,10 @@ class PersonView:
         margins: tuple[int, int, int, int],
         typical: float,
         *,
+        world: World | None = None,
         faithful: bool = False,
     ) -> None:
-        self._scene = as_the_reference(track) if faithful else on_the_floor(track, fps)
+        self._scene = as_the_reference(track) if faithful else on_the_floor(track, fps, world)
         self._observed = observed
         self._boldness = np.maximum(palette.strength(track.confidence, typical), _FAINTEST)
         step = max(1, len(track) // 2000)
