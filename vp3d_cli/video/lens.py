@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from typing import Any
 _TAG = re.compile(r"focal.?length.*35.?mm", re.IGNORECASE)
 _EXIF_IFD, _FOCAL_IN_35MM_FILM = 0x8769, 0xA405
 # Anything outside is a lens that no pinhole describes, or a broken tag.
+_UNREADABLE = (OSError, SyntaxError, ValueError, TypeError)  # by Pillow
 _LEAST_MM, _MOST_MM = 8.0, 1000.0
 
 
@@ -32,7 +34,13 @@ def lens_of_image(path: Path) -> float | None:
     from PIL import Image
 
     # A picture that ffmpeg reads and Pillow does not tells no lens; that is all.
-    with contextlib.suppress(OSError, SyntaxError, ValueError, TypeError):
+    with (
+        contextlib.suppress(
+            OSError, SyntaxError, ValueError, TypeError, Image.DecompressionBombError
+        ),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")  # of large pictures
         with Image.open(path) as photo:
             lens = float(photo.getexif().get_ifd(_EXIF_IFD).get(_FOCAL_IN_35MM_FILM, 0))
         return lens if _LEAST_MM <= lens <= _MOST_MM else None

@@ -51,7 +51,7 @@ def probe(path: Path) -> VideoInfo:
         ) as container:
             return _describe(path, container, len(numbers))
     except av.FFmpegError as error:
-        raise VideoError(_refusal(path, error.strerror)) from error
+        raise VideoError(_refusal(path, str(error.strerror))) from error
 
 
 def _refusal(path: Path, reason: str) -> str:
@@ -131,8 +131,10 @@ def _first_frame(path: Path, container: Any, stream: Any) -> tuple[Any, Fraction
     frame, times = None, []
     measured = container.duration is None or container.format.name == "avi"
     for count, packet in enumerate(container.demux(stream)):
-        if packet.pts is not None and packet.time_base and packet.size:
-            times.append(packet.pts * packet.time_base)
+        # AVI stores only when a frame is decoded
+        ticks = packet.dts if container.format.name == "avi" else packet.pts
+        if ticks is not None and packet.time_base and packet.size:
+            times.append(ticks * packet.time_base)
         if frame is None:
             try:
                 frame = next(iter(packet.decode()), None)
@@ -144,7 +146,8 @@ def _first_frame(path: Path, container: Any, stream: Any) -> tuple[Any, Fraction
         raise VideoError(f"{path}: animated WebP is not read; convert it to MP4 or GIF")
     if frame is None:
         raise VideoError(
-            f"{path}: no frame can be decoded; the file is damaged, copy or download it again"
+            f"{path}: no frame can be decoded: the file is damaged (copy or download it again), or "
+            f"its pictures have over {MAX_PIXELS // 10**6} million pixels (scale it down)"
         )
     return frame, _rate_of(times)
 

@@ -150,18 +150,14 @@ class Program:
 
     def _read_messages(self) -> None:
         assert self.process.stderr is not None
-        line = b"\n"
-        while True:
-            is_start = line.endswith(b"\n")  # what follows in a long line may be anything
-            if not (line := self.process.stderr.readline(_MAX_LINE)):
-                break
+        while line := self.process.stderr.readline(_MAX_LINE):
             self._events += 1
             text = line.decode("utf-8", "replace").rstrip()
             found = _MESSAGE.search(text)
             if found and _ABOUT_PIPE not in text:
                 self.messages.append(found[1] or found[2])
                 self.num_errors += 1
-            if self._on_line and is_start:
+            if self._on_line:
                 self._on_line(text)
 
     def _end_if_stalled(self) -> None:

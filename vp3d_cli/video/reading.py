@@ -23,10 +23,10 @@ _SLACK_FRAMES = 3  # by which a container's duration may differ from its frames'
 _MAX_LAG_S = 60  # a line is there within microseconds, or never
 # A message of another part may stand before these in the line, so that ffmpeg leaves out the part's
 # name; what a file says of itself follows a longer indent.
-_ABOUT_FILE = "[info]  "
+_ABOUT_FILE = ("[info]  ", "  ")
 _CLOCK = re.compile(r"config in time_base: *(\d+)/(\d+)")
 _STAMP = re.compile(r"\bn: *\d+ pts: *(-?\d+|NOPTS) +pts_time:\S*( +duration: *(\d+))?")
-_TRANSFER = re.compile(r"\bcolor_trc:(smpte2084|arib-std-b67)\b")
+_PQ = "color_trc:smpte2084"  # of HDR video; HLG, the other kind, is made to look right untreated
 
 
 class _Stamps:
@@ -41,7 +41,7 @@ class _Stamps:
         num_repaired: how many of them had no time later than the one before, and were given one.
         first_s, last_s: times of the first and the last of them.
         lasting_s: for how long the last is shown, 0 where it is not told.
-        is_hdr: a frame has the brightness curve of HDR (PQ or HLG).
+        is_pq: a frame has HDR's brightness curve PQ.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class _Stamps:
         self.first_s = 0.0
         self.last_s = 0.0
         self.lasting_s = 0.0
-        self.is_hdr = False
+        self.is_pq = False
         self._on_decoded = on_decoded
         self._start_s = start_s
         self._frame_s = frame_s
@@ -68,8 +68,8 @@ class _Stamps:
             self._add(None if found[1] == "NOPTS" else int(found[1]) * self._tick_s)
         elif found := _CLOCK.search(line):
             self._tick_s = int(found[1]) / int(found[2])
-        elif _TRANSFER.search(line):
-            self.is_hdr = True
+        elif _PQ in line:
+            self.is_pq = True
 
     def _add(self, told_s: float | None) -> None:
         selected = self._start_s is None or (told_s is not None and told_s >= self._start_s)
@@ -244,13 +244,13 @@ class VideoReader:
         cautions = [damage] if damage else []
         if count := self._stamps.num_repaired:
             cautions.append(
-                f"{count} frames have times that do not rise; theirs were estimated at "
+                f"{count} of the frames' times do not rise; they were estimated at "
                 f"{float(self.info.fps):.4g} frames/s"
             )
-        if self._stamps.is_hdr:
+        if self._stamps.is_pq:
             cautions.append(
-                "is HDR video, read without tone mapping: pictures are flat and colours are off; "
-                "if people are missed, convert it to SDR"
+                "is HDR video (PQ), read without tone mapping: its pictures look flat; convert it "
+                "to SDR if people are missed"
             )
         return f"{self.info.path}: {'; '.join(cautions)}" if cautions else None
 

@@ -16,6 +16,7 @@ import numpy as np
 from vp3d_cli.errors import BackendUnavailableError, DiskFullError, OutputError
 from vp3d_cli.files import written_whole
 from vp3d_cli.types import Image
+from vp3d_cli.video.opening import only_this_file
 from vp3d_cli.video.program import Program, ffmpeg_path, file_url
 
 
@@ -222,7 +223,7 @@ class VideoWriter:
             file_url(self._audio_from),
             ss=self._audio_start_s,
             t=length_s,
-            protocol_whitelist="file",
+            **only_this_file(),
         )
         # Chapters of the source would outlast a clip
         options = {"c:v": "copy", "c:a": audio_codec, "map_chapters": -1} | self._container.muxer
@@ -254,7 +255,7 @@ def _audio_codec(path: Path | None) -> str | None:
         return None
     try:
         with av.open(
-            file_url(path), options={"protocol_whitelist": "file"}, metadata_errors="replace"
+            file_url(path), options=only_this_file(), metadata_errors="replace"
         ) as container:
             stream = next(iter(container.streams.audio), None)
             return str(stream.codec_context.codec.canonical_name) if stream else None
