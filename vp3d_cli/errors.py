@@ -6,11 +6,32 @@ A message says what is wrong, where, and what to do next. The library raises; on
 
 from __future__ import annotations
 
+import re
+
+# Control characters and what turns text around: a terminal obeys them.
+_OBEYED = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def one_line(value: object, most: int = 600) -> str:
+    """Something of a file in a message: without line breaks, and not longer than `most`."""
+    try:
+        text = str(value)
+    except (RecursionError, ValueError):  # nested deeply, or a number of thousands of digits
+        text = f"an odd {type(value).__name__}"
+    text = " ".join(text[: 4 * most].split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
 
 class Vp3dError(Exception):
-    """Base of all expected failures."""
+    """Base of all expected failures.
+
+    Names in files of others get into messages; whatever a terminal would obey is written out.
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], super().__str__())
 
 
 class OptionsError(Vp3dError):

@@ -7,6 +7,7 @@ import io
 import math
 import struct
 import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +28,7 @@ _MAX_GROWTH = 100
 _MAX_SMALL_BYTES = 64 << 20
 # A byte of a pickle can become an object of a hundred.
 _MAX_PICKLE_GROWTH = 20
-_MAX_SMALL_PICKLE_BYTES = 16 << 20
+_MAX_SMALL_PICKLE_BYTES = 2 << 20
 
 # What zipfile, zlib and NumPy, which parses headers as Python text, let out when a file is
 # damaged.
@@ -78,6 +79,10 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
     except _DAMAGE as error:
         raise ValueError(f"is not a readable .npz, or is cut off ({error})") from error
     with archive:
+        most = max_bytes(path)
+        # Many parts can be a bomb, too; one that is too large alone is refused by its name.
+        parts = (member.file_size for member in archive.infolist())
+        _check_size(sum(size for size in parts if size <= most), most)
         yield archive
 
 
@@ -122,6 +127,18 @@ def _read(
     packed: int = 0,
 ) -> NDArray[Any]:
     try:
+        return _read_member(archive, key, max_bytes, check, packed)
+    except KeyError:
+        raise ValueError("is missing") from None
+    except _DAMAGE as error:
+        raise ValueError(f"is damaged ({error})") from error
+
+
+def _read_member(
+    archive: zipfile.ZipFile, key: str, max_bytes: int, check: Check | None, packed: int
+) -> NDArray[Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy's, about how a header is written
         member = archive.getinfo(f"{key}.npy")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ValueError("is packed in a way that NPZ files are not")
@@ -144,10 +161,6 @@ def _read(
             array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
         pickles.check_text(array.tobytes() if dtype.kind == "U" else b"", dtype)
         return array
-    except KeyError:
-        raise ValueError("is missing") from None
-    except _DAMAGE as error:
-        raise ValueError(f"is damaged ({error})") from error
 
 
 def _check_size(size: int, most: int) -> None:

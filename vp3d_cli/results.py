@@ -20,12 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vp3d_cli import npz, registry, skeletons
-from vp3d_cli.errors import DataError
+from vp3d_cli.errors import DataError, one_line
 from vp3d_cli.pose_file import COLUMNS, KEYS, LATER, RESERVED, SCHEMA, Table, column_shape
 from vp3d_cli.types import Camera, Json, Result, Skeleton, Track2D, Track3D, VideoInfo, World
 
 _MAX_TEXT_BYTES = 16 << 20
 _MAX_SIDE_PX = 1 << 16
+_MAX_JOINTS = 1000
 _ROUNDING = 1e-3
 
 
@@ -40,13 +41,13 @@ def load_result(path: Path | str) -> Result:
     """
     path = Path(path)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with npz.opened(path) as archive:
             return _read(path, archive)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+    except ValueError as error:
         raise DataError(
-            f"{path}: is not a pose file (.npz), or is damaged ({error}); "
+            f"{path}: is not a pose file (.npz), or is damaged ({one_line(error)}); "
             "give a file that vp3d wrote, or write it again"
         ) from error
 
@@ -136,9 +137,9 @@ def _explained(path: Path, key: str) -> Iterator[None]:
     try:
         yield
     except KeyError as error:
-        what = f"{error} is missing"
+        what = f"{one_line(error, 80)} is missing"
     except (OverflowError, RecursionError, TypeError, ValueError) as error:
-        what = str(error)
+        what = one_line(error)
     else:
         return
     raise DataError(f"{path}: {key}: {what}; write the pose file again")
@@ -158,7 +159,7 @@ def _parse_meta(path: Path, text: str) -> Json:
 
 def _expect(holds: bool, key: str, wanted: str, got: object) -> None:
     if not holds:
-        raise ValueError(f"{key}: expected {wanted}, got {str(got)[:80]}")
+        raise ValueError(f"{key}: expected {one_line(wanted, 80)}, got {one_line(got, 80)}")
 
 
 def _is_count(value: object, low: int, high: int) -> bool:
@@ -203,11 +204,13 @@ def _skeleton(meta: Json) -> Skeleton:
     name, joints, edges, root = (meta[key] for key in ("name", "joints", "edges", "root"))
     _expect(isinstance(name, str), "skeleton name", "text", name)
     named = isinstance(joints, list) and all(isinstance(joint, str) for joint in joints)
-    _expect(named and 0 < len(joints) == len(set(joints)), "skeleton joints", "names", joints)
+    named = named and 0 < len(joints) == len(set(joints)) <= _MAX_JOINTS
+    _expect(named, "skeleton joints", "names", joints)
     joined = isinstance(edges, list) and all(
         isinstance(edge, list) and len(edge) == 2 and all(joint in joints for joint in edge)
-        for edge in edges
+        for edge in edges[: _MAX_JOINTS + 1]
     )
+    joined = joined and len(edges) <= _MAX_JOINTS
     _expect(joined, "skeleton edges", "pairs of its joints", edges)
     _expect(root is None or root in joints, "skeleton root", "one of its joints", root)
     skeleton = Skeleton(name, tuple(joints), tuple((a, b) for a, b in edges), root)

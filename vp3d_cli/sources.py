@@ -6,18 +6,23 @@ import contextlib
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vp3d_cli import files, npz
-from vp3d_cli.errors import DataError
+from vp3d_cli.errors import DataError, one_line
 from vp3d_cli.types import Json
 
 _HEAD_BYTES = 1 << 16
 # Ten people for an hour are about this much; Python needs ten times as much memory to hold it.
 MAX_JSON_BYTES = 256 << 20
 _LISTED = 12
+_MAX_TOML_BYTES = 256 << 10
+_LONG_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){33}""")
 
 
 class ChoiceError(ValueError):
@@ -28,7 +33,8 @@ class ChoiceError(ValueError):
 def explained(path: Path, format: str) -> Iterator[None]:
     """Turn what goes wrong while reading `path` as `format` into a DataError that says so."""
     try:
-        yield
+        with np.errstate(all="ignore"):  # what overflows is found and said by the checks
+            yield
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     except ChoiceError as error:
@@ -37,7 +43,8 @@ def explained(path: Path, format: str) -> Iterator[None]:
         raise DataError(f"{path}: does not fit into memory; split it") from error
     except (OverflowError, RecursionError, ValueError) as error:
         raise DataError(
-            f"{path}: {error} (read as {format}; write the file again, or choose another --format)"
+            f"{path}: {one_line(error)} "
+            f"(read as {format}; write the file again, or choose another --format)"
         ) from error
 
 
@@ -118,6 +125,30 @@ def load_json(path: Path, max_bytes: int | None = None) -> Any:
         raise ValueError(f"{path.name}: is not JSON, or is cut off: {error}") from error
 
 
+def load_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Raises:
+        ValueError: it is too large, no UTF-8, no TOML, or nested too deeply.
+        OSError: it cannot be read.
+    """
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    with path.open("rb") as stream:
+        content = stream.read(_MAX_TOML_BYTES + 1)
+    if len(content) > _MAX_TOML_BYTES:
+        raise ValueError(f"has more than {_MAX_TOML_BYTES >> 10} KiB")
+    text = content.decode("utf-8")
+    if _LONG_KEY.search(text):  # the parser needs the square of their length in memory
+        raise ValueError("a key of too many parts")
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+
+
 def looks_like(path: Path) -> str:
     """ ", but a folder", or whatever else a file of no known format is; perhaps nothing."""
     try:
@@ -142,7 +173,7 @@ def looks_like(path: Path) -> str:
 
 def listed(names: Sequence[str]) -> str:
     """The first of some names of a file, fit to be printed."""
-    shown = ", ".join(ascii(name) for name in names[:_LISTED]) or "nothing"
+    shown = ", ".join(ascii(name[:80]) for name in names[:_LISTED]) or "nothing"
     return shown + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
 
 
@@ -162,7 +193,7 @@ def choose(names: Sequence[str], video: str | None) -> str:
             return next(filter(key, names))
     alike = [name for name in names if _bare(name) in (_bare(video), _bare(file_name))]
     if len(alike) != 1:
-        raise ChoiceError(f"has no video {video!a}; it has {listed(names)}")
+        raise ChoiceError(f"has no video {video[:80]!a}; it has {listed(names)}")
     return alike[0]
 
 

@@ -28,6 +28,11 @@ def dictionary(archive: zipfile.ZipFile, key: str, path: Path) -> dict[Any, Any]
     return value
 
 
+def is_list(value: Any) -> bool:
+    """Whether it has a length: an array of no dimensions has none."""
+    return isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim > 0)
+
+
 def skeleton_of(metadata: dict[Any, Any]) -> Skeleton:
     """The skeleton of the 2D keypoints whose layout the metadata name.
 

@@ -1,11 +1,12 @@
 """Is confidence honest? Fits `refine.trust`, and shows how often it is right on other people.
 
-    python tests/bench/confidence.py CONFIG.toml [OUT.png]
+    python tests/bench/confidence.py CONFIG.toml [OUT.png] [VIEWS]
 
 The held-out clips of a training configuration are put before virtual cameras (`scenes.py`), in
 half of them much of the body is out of sight, some frames are lost, and all goes through the
 pipeline. Half of the subjects' scenes are fitted; the
-printed constants belong in `vp3d_cli/refine/trust.py`. The table and the plot are of the others.
+printed constants belong in `vp3d_cli/refine/trust.py`. The table and the plot are of the others,
+and of a folder of calibrated views (see `evaluate.calibration`), from pixels, as they are now.
 """
 
 from __future__ import annotations
@@ -18,8 +19,12 @@ import numpy as np
 from scipy.optimize import minimize
 
 from tests.bench.scenes import Scene, make_scenes
+from vp3d_cli.evaluate.calibration import read_views
+from vp3d_cli.evaluate.matching import match
+from vp3d_cli.lift.lifter import Lifter
 from vp3d_cli.lift.loading import load_lifter
 from vp3d_cli.options import Options
+from vp3d_cli.pipeline import estimate
 from vp3d_cli.pipeline.refining import Refining, calmed
 from vp3d_cli.refine import trust
 from vp3d_cli.skeletons import get
@@ -30,10 +35,12 @@ from vp3d_cli.types import Double, Track2D, Track3D
 
 _OPTIONS = Options(without=("calibration",))
 _COUNT = 160
+# From, to, share of joints, share of them that is right, mean error in mm.
+Rows = list[tuple[float, float, float, float, float]]
 _BINS = 10
 
 
-def main(config_file: Path, plot: Path | None) -> None:
+def main(config_file: Path, plot: Path | None = None, views: Path | None = None) -> None:
     config = read_train_config(config_file)
     mocap = read_mocap(config.data.mocap, config.data.split, "heldout")
     hidden = dataclasses.replace(Noise(), cut=0.5, occlusion=0.3)
@@ -55,16 +62,41 @@ def main(config_file: Path, plot: Path | None) -> None:
     weights, base = _fit(_joined(told, fitted), _joined(wrong_m, fitted))
     print("WEIGHTS =", tuple(float(w.round(3)) for w in weights))
     print("JOINTS =", {k: round(float(v), 3) for k, v in base.items()})
-    chance = _chances(_joined(told, ~fitted), weights, base)
-    rows = reliability(chance, _joined(wrong_m, ~fitted))
-    print("| confidence | share of joints | right within 10 cm | mean error, mm |")
+    chance = _chances(_joined(told, ~fitted), weights, base)[:, 1:].ravel()
+    others_m = _joined(wrong_m, ~fitted)[:, 1:].ravel()
+    tables = {"held-out motion capture": reliability(chance, others_m)}
+    if views:
+        tables["real views"] = reliability(*_of_views(views, lifter))
+    for name, rows in tables.items():
+        _print(name, rows)
+    if plot:
+        _draw(tables, plot)
+
+
+def _print(name: str, rows: Rows) -> None:
+    print(f"\n{name}\n\n| confidence | share of joints | right within 10 cm | mean error, mm |")
     print("| --- | --- | --- | --- |")
     for low, high, share, right, error in rows:
         print(f"| {low:.1f} to {high:.1f} | {share:.1%} | {right:.1%} | {error:.0f} |")
     expected = sum(abs((low + high) / 2 - right) * share for low, high, share, right, _ in rows)
     print(f"expected calibration error {expected:.3f}")
-    if plot:
-        _draw(rows, plot)
+
+
+def _of_views(folder: Path, lifter: Lifter) -> tuple[Double, Double]:
+    """Confidence and error in metres of the joints that were measured in real views."""
+    chances, wrong = [], []
+    for view in read_views(folder):
+        matched = match(lifter.skeleton_out, view.skeleton)
+        options = Options(focal_px=float(view.camera.focal.mean()))
+        result = estimate(view.video, options)
+        person = max(result.tracks3d, key=len)
+        _, rows, found = np.intersect1d(view.frames, person.frames, return_indices=True)
+        predicted = matched.of_prediction(person.joints[found]).astype(np.float64)
+        off = np.linalg.norm(predicted - matched.of_target(view.joints[rows]), axis=-1)
+        known = np.isfinite(off)
+        chances.append(person.confidence[found][:, list(matched.predicted)][known])
+        wrong.append(off[known])
+    return np.concatenate(chances), np.concatenate(wrong)
 
 
 def with_gaps(track: Track2D, rng: np.random.Generator) -> Track2D:
@@ -84,9 +116,9 @@ def with_gaps(track: Track2D, rng: np.random.Generator) -> Track2D:
     )
 
 
-def _through(track: Track2D, scene: Scene, lifter: object) -> tuple[Track2D, Track3D]:
+def _through(track: Track2D, scene: Scene, lifter: Lifter) -> tuple[Track2D, Track3D]:
     calm = calmed(track, _OPTIONS.smooth_hz)
-    lifted = lifter.lift([calm], scene.video, scene.camera)  # type: ignore[attr-defined]
+    lifted = lifter.lift([calm], scene.video, scene.camera)
     refining = Refining(_OPTIONS, scene.video, scene.camera)
     return track, refining.run([track], [calm], lifted)[0][0]
 
@@ -131,9 +163,8 @@ def _chances(told: Double, weights: Double, base: dict[str, float]) -> Double:
     return 1 / (1 + np.exp(-(told @ weights + np.array([base[kind] for kind in _kinds()]))))
 
 
-def reliability(chance: Double, wrong_m: Double) -> list[tuple[float, float, float, float, float]]:
+def reliability(chance: Double, wrong_m: Double) -> Rows:
     """By bins of confidence: from, to, share of joints, share right, mean error in mm."""
-    chance, wrong_m = chance[:, 1:].ravel(), wrong_m[:, 1:].ravel()
     rows = []
     for low in np.arange(_BINS) / _BINS:
         inside = (chance >= low) & (chance < low + 1 / _BINS)
@@ -144,17 +175,20 @@ def reliability(chance: Double, wrong_m: Double) -> list[tuple[float, float, flo
     return rows
 
 
-def _draw(rows: list[tuple[float, float, float, float, float]], path: Path) -> None:
+def _draw(tables: dict[str, Rows], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(figsize=(4.6, 4.2), dpi=160)
-    middle = [(low + high) / 2 for low, high, *_ in rows]
     axes.plot([0, 1], [0, 1], color="#999999", linewidth=1, linestyle="--", label="honest")
-    axes.plot(middle, [row[3] for row in rows], marker="o", color="#1f6fb2", label="measured")
-    axes.bar(middle, [row[2] for row in rows], width=0.08, color="#c9ddee", label="share of joints")
+    for (name, rows), colour in zip(tables.items(), ("#1f6fb2", "#d95f02"), strict=False):
+        rows = [row for row in rows if row[2] > 0.005]
+        middle = [(low + high) / 2 for low, high, *_ in rows]
+        axes.plot(middle, [row[3] for row in rows], marker="o", color=colour, label=name)
+        if name == next(iter(tables)):
+            axes.bar(middle, [row[2] for row in rows], width=0.08, color="#c9ddee", zorder=0)
     axes.set(xlabel="confidence", ylabel="within 10 cm of the truth", xlim=(0, 1), ylim=(0, 1))
     axes.legend(frameon=False)
     figure.tight_layout()
@@ -162,4 +196,4 @@ def _draw(rows: list[tuple[float, float, float, float, float]], path: Path) -> N
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None)
+    main(*map(Path, sys.argv[1:]))

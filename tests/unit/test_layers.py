@@ -29,6 +29,7 @@ FOUNDATION = {
     "registry",
     "results",
     "skeletons",
+    "smoothing",
     "sources",
     "types",
     "video",
@@ -42,7 +43,7 @@ NUMPY_ONLY = {"types", "errors", "geometry", "evaluate.metrics", "evaluate.proto
 # Third party: the only modules or rooms that may import it.
 OWNERS = {
     "click": {"cli"},
-    "cv2": {"video", "detect", "render"},
+    "cv2": {"video", "detect", "render", "scene"},
     "detectron2": {"detect.detectron2"},
     "torch": {"lift", "train", "detect", "device"},
     "torchvision": {"lift", "train", "detect"},

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vp3d_cli import registry, sources
 from vp3d_cli.datasets.cameras import DatasetCamera
 from vp3d_cli.datasets.checking import Finding, check, grave
@@ -44,6 +46,7 @@ def descriptions() -> dict[str, str]:
     return {name: _load(name).DESCRIPTION for name in names()}
 
 
+@np.errstate(all="ignore")  # what overflows is found and said by the checks
 def read(
     paths: Iterable[Path],
     format: str = "auto",
@@ -94,6 +97,7 @@ class Checked:
     sequences: tuple[Sequence, ...]
 
 
+@np.errstate(all="ignore")
 def check_files(
     paths: Iterable[Path],
     format: str = "auto",

@@ -56,6 +56,7 @@ class Finding:
         return f"{self.where}{who}: {self.what}: expected {self.expected}, got {self.found}"
 
 
+@np.errstate(all="ignore")  # coordinates may be anything
 def check(sequences: Iterable[Sequence]) -> tuple[Finding, ...]:
     """All that is wrong, sequence by sequence, then what is wrong on average."""
     known = list(sequences)

@@ -26,8 +26,6 @@ A folder holds three things.
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,9 +35,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from vp3d_cli import npz, skeletons
+from vp3d_cli import npz, skeletons, sources
 from vp3d_cli.datasets import DatasetCamera
-from vp3d_cli.errors import DataError
+from vp3d_cli.errors import DataError, one_line
 from vp3d_cli.evaluate.matching import plain_name
 from vp3d_cli.types import Double, Int, Skeleton
 
@@ -51,6 +49,7 @@ _VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")
 # Nobody is seen from farther away, metres; millimetres look like this.
 _FARTHEST_M = 200.0
 _MOST_FRAMES = 2**31 - 1
+_MAX_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -93,6 +92,7 @@ def files_of(folder: Path, views: tuple[View, ...]) -> tuple[Path, ...]:
     return (*calibration, folder / REFERENCE, *(view.video for view in views))
 
 
+@np.errstate(all="ignore")  # what overflows is found and said by the checks
 def read_views(folder: Path) -> tuple[View, ...]:
     """Read and check a folder; its videos are looked for, not opened.
 
@@ -115,21 +115,13 @@ def read_views(folder: Path) -> tuple[View, ...]:
 
 def _tables(path: Path) -> Mapping[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
-        content: Any = json.loads(text) if path.suffix == ".json" else _parse_toml(text)
-    except (OSError, RecursionError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
+        is_json = path.suffix == ".json"
+        content = sources.load_json(path, _MAX_BYTES) if is_json else sources.load_toml(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read: {one_line(error)}") from error
     if not isinstance(content, dict):
         raise DataError(f"{path}: expected a table for each camera")
     return content
-
-
-def _parse_toml(text: str) -> Any:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    return tomllib.loads(text)
 
 
 def _view(path: Path, key: str, table: Mapping[str, Any], reference: _Reference) -> View:
@@ -155,6 +147,13 @@ def _view(path: Path, key: str, table: Mapping[str, Any], reference: _Reference)
 
 
 def _camera(path: Path, key: str, table: Mapping[str, Any]) -> DatasetCamera:
+    try:
+        return _checked_camera(path, one_line(key, 80), table)
+    except ValueError as error:
+        raise DataError(f"{path}: {one_line(key, 80)}: {error}") from error
+
+
+def _checked_camera(path: Path, key: str, table: Mapping[str, Any]) -> DatasetCamera:
     matrix = _numbers(path, key, table, "matrix", (9,), "3 x 3 numbers").reshape(3, 3)
     size = _numbers(path, key, table, "size", (2,), "width and height")
     lens = _numbers(path, key, table, "distortions", (4, 5), "k1 k2 p1 p2, perhaps k3", zero=True)
@@ -167,7 +166,7 @@ def _camera(path: Path, key: str, table: Mapping[str, Any]) -> DatasetCamera:
     if table.get("fisheye"):
         raise DataError(f"{path}: {key}: a fisheye lens; expected a calibration without one")
     return DatasetCamera(
-        name=str(table.get("name", key)),
+        name=one_line(table.get("name", key), 200),
         width=int(size[0]),
         height=int(size[1]),
         focal=matrix[[0, 1], [0, 1]],
@@ -197,9 +196,9 @@ def _numbers(
         numbers = np.asarray(table[name], np.float64).ravel()
         if len(numbers) in sizes and np.isfinite(numbers).all():
             return numbers
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, OverflowError, RecursionError, TypeError, ValueError):
         pass
-    got = table.get(name, "nothing")
+    got = one_line(table.get(name, "nothing"), 80)
     raise DataError(f"{path}: {key}.{name}: expected {expected}, got {got}")
 
 
@@ -228,12 +227,14 @@ def _read_reference(path: Path) -> _Reference:
             most = npz.max_bytes(path)
             arrays = {key: npz.read_array(archive, key, most) for key in sorted(npz.keys(path))}
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: {error}") from error
+        raise DataError(f"{path}: {one_line(error)}") from error
     if "joint_names" not in arrays:
         raise DataError(f"{path}: joint_names: is missing")
     names = tuple(plain_name(str(name)) for name in arrays["joint_names"].ravel())
     if len(set(names)) != len(names):
-        raise DataError(f"{path}: joint_names: expected every name once, got {', '.join(names)}")
+        raise DataError(
+            f"{path}: joint_names: expected every name once, got {sources.listed(names)}"
+        )
     lengths = set()
     for key, joints in arrays.items():
         if key == "joints" or (key.startswith("joints_") and joints.ndim == 3):

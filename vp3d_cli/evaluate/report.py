@@ -218,6 +218,7 @@ def notes(report: Report) -> list[str]:
         + ", ".join(f"{key} {_said(value)}" for key, value in evaluation.options.items())
         + ".",
     ]
+    lines += [_place(clip) for clip in evaluation.clips if "ground" in clip.notes]
     for why, number in evaluation.left_out.items():
         lines.append(f"Left out: {number} sequences {why}.")
     unseen = [clip for clip in evaluation.clips if not clip.errors.frames]
@@ -226,6 +227,15 @@ def notes(report: Report) -> list[str]:
     if report.published is not None:
         lines.append(f"paper: its model of {report.published.model}. {paper.SOURCE}.")
     return lines
+
+
+def _place(clip: Clip) -> str:
+    """Where the person of a view was put beside where they were."""
+    root, up = clip.notes.get("root_off_mm"), clip.notes.get("up_off_degrees")
+    percent = clip.notes.get("root_off_percent")
+    where = f"{root:g} mm ({percent:g} % of the distance) off" if root is not None else "unknown"
+    level = f"up {up:g} degrees off" if up is not None else f"up unknown: {clip.notes['ground']}"
+    return f"{clip.view}: the hip in the camera frame {where}, {level}."
 
 
 def _said(value: object) -> str:

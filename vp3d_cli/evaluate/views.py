@@ -14,17 +14,18 @@ from collections.abc import Callable
 from collections.abc import Sequence as Row
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vp3d_cli import pipeline
 from vp3d_cli.errors import DataError
 from vp3d_cli.evaluate.calibration import View
-from vp3d_cli.evaluate.matching import Match, match
+from vp3d_cli.evaluate.matching import Match, match, plain_name
 from vp3d_cli.evaluate.protocol import clip_errors
 from vp3d_cli.evaluate.run import Clip, Evaluation
 from vp3d_cli.lift.lifter import Lifter
 from vp3d_cli.options import Options
 from vp3d_cli.overlap import iou
-from vp3d_cli.types import Double, Float, Json, Real, Result, Track2D
+from vp3d_cli.types import Double, Float, Json, Real, Result, Track2D, World
 from vp3d_cli.video import probe
 
 _log = logging.getLogger(__name__)
@@ -99,10 +100,33 @@ def _clip(view: View, result: Result, matched: Match) -> Clip:
         _, rows, of_track = np.intersect1d(view.frames, track.frames, return_indices=True)
         predicted[rows] = matched.of_prediction(track.joints[of_track])
         notes |= {"track_id": track.track_id, "mean_overlap": overlaps[which] / len(view.frames)}
+        notes |= _place(view, track.root[of_track], rows, result.world)
     else:
         _log.warning("%s: nobody found where the reference person is", view.video)
     errors = clip_errors(predicted, matched.of_target(view.joints))
     return Clip(view.subject, view.action, view.camera.name, errors, notes)
+
+
+def _place(view: View, root: Float, rows: NDArray[np.intp], world: World) -> Json:
+    """How far off the person stands, and which way is up, where both are known.
+
+    Args:
+        view: its hips are the reference of the root, its z axis is up.
+        root: (R, 3) metres, camera axes.
+        rows: (R,) of the view's frames.
+        world: as estimated.
+    """
+    names, notes = [plain_name(joint) for joint in view.skeleton.joints], {}
+    if {"left_hip", "right_hip"} <= set(names):
+        hips = view.joints[:, [names.index("left_hip"), names.index("right_hip")]].mean(1)[rows]
+        off, away = np.linalg.norm(root - hips, axis=-1), np.linalg.norm(hips, axis=-1)
+        if (known := np.isfinite(off)).any():
+            notes["root_off_mm"] = round(float(off[known].mean() * 1000), 1)
+            notes["root_off_percent"] = round(float((off / away)[known].mean() * 100), 2)
+    if view.camera.rotation is not None and world.is_known:
+        upright = float(view.camera.rotation[:, 2] @ world.camera_to_world[2, :3])
+        notes["up_off_degrees"] = round(float(np.degrees(np.arccos(np.clip(upright, -1, 1)))), 1)
+    return notes | {"ground": world.how}
 
 
 def boxes_around(points: Real) -> Double:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from vp3d_cli import npz, sources
 from vp3d_cli.keypoints._rows import About, Rows, assemble, size_px
 from vp3d_cli.types import Keypoints2D, Skeleton
-from vp3d_cli.videopose3d_files import dictionary, skeleton_of
+from vp3d_cli.videopose3d_files import dictionary, is_list, skeleton_of
 
 DESCRIPTION = "VideoPose3D's dataset: data_2d_custom_*.npz (positions_2d, metadata)"
 
@@ -78,7 +78,7 @@ def _sequences(positions: dict[Any, Any]) -> dict[str, Any]:
         if not isinstance(subject, str) or not isinstance(actions, dict):
             raise ValueError("positions_2d: expected dictionaries by name")
         for action, cameras in actions.items():
-            if not isinstance(action, str) or not isinstance(cameras, list | tuple | np.ndarray):
+            if not isinstance(action, str) or not is_list(cameras):
                 raise ValueError(f"positions_2d: {subject[:80]!a}: expected lists of arrays")
             lone = list(actions) == ["custom"] and len(cameras) == 1
             for camera, points in enumerate(cameras):

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from vp3d_cli import npz, skeletons, sources
 from vp3d_cli.keypoints._rows import About, Rows, assemble, size_px
 from vp3d_cli.types import Keypoints2D
+from vp3d_cli.videopose3d_files import is_list
 
 DESCRIPTION = "VideoPose3D's detections: input.mp4.npz (boxes, keypoints, metadata)"
 
@@ -101,7 +102,7 @@ def _people(key: str, column: NDArray[Any], shape: tuple[int, ...]) -> list[NDAr
     found = []
     for frame, classes in enumerate(column):
         where = f"{key}: frame {frame}"
-        if not isinstance(classes, list | tuple | np.ndarray) or len(classes) != 2:
+        if not is_list(classes) or len(classes) != 2:
             raise ValueError(f"{where}: expected a list of two classes")
         found.append(_stacked(where, classes[1], shape))
     return found
@@ -109,7 +110,7 @@ def _people(key: str, column: NDArray[Any], shape: tuple[int, ...]) -> list[NDAr
 
 def _stacked(where: str, people: Any, shape: tuple[int, ...]) -> NDArray[Any]:
     """One array of the people of a frame, given as that, or as a list of one array for each."""
-    if isinstance(people, list | tuple | np.ndarray) and len(people) == 0:
+    if is_list(people) and len(people) == 0:
         return np.zeros((0, *shape))
     parts = people if isinstance(people, list | tuple) else [people]
     if isinstance(people, list | tuple):

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from vp3d_cli import pickles, skeletons
-from vp3d_cli.errors import WeightsError
+from vp3d_cli.errors import WeightsError, one_line
 from vp3d_cli.files import written_whole
 from vp3d_cli.lift import torch_file
-from vp3d_cli.lift.config import LifterConfig
+from vp3d_cli.lift.config import MAX_LAYERS, LifterConfig
 from vp3d_cli.lift.model import TemporalModel
 
 State = dict[str, Tensor]
@@ -106,16 +106,16 @@ def build_models(checkpoint: Checkpoint, where: str) -> tuple[TemporalModel, Tem
 
 
 def _load(config: LifterConfig, joints_out: int, state: State, where: str) -> TemporalModel:
-    with torch.device("meta"):  # shapes only
-        model = TemporalModel(config, skeletons.get(config.skeleton_in).num_joints, joints_out)
-    # Files of PyTorch 0.4 lack this counter, which evaluation does not use.
-    counters = {n: torch.tensor(0) for n in model.state_dict() if n.endswith(_COUNTER)}
     try:
+        with torch.device("meta"):  # shapes only
+            model = TemporalModel(config, skeletons.get(config.skeleton_in).num_joints, joints_out)
+        # Files of PyTorch 0.4 lack this counter, which evaluation does not use.
+        counters = {n: torch.tensor(0) for n in model.state_dict() if n.endswith(_COUNTER)}
         floats = {n: v if n.endswith(_COUNTER) else v.float() for n, v in state.items()}
         model.load_state_dict({**counters, **floats}, assign=True)
-    except (RuntimeError, TypeError, AttributeError) as error:
+    except (RuntimeError, TypeError, AttributeError, OverflowError) as error:
         raise WeightsError(
-            f"{where}: the weights do not fit their architecture: {error}"
+            f"{where}: the weights do not fit their architecture: {one_line(error)}"
         ) from error
     if not all(bool(torch.isfinite(value).all()) for value in model.state_dict().values()):
         raise WeightsError(f"{where}: the weights hold NaN or infinity; take another checkpoint")
@@ -132,15 +132,17 @@ def _read_own(blob: bytes, where: str) -> Checkpoint:
         tensors = load(blob)
         fields = json.loads(metadata.get("config", "null"))
     except (
-        SafetensorError, ValueError, KeyError, TypeError, OverflowError, AttributeError,
-        RecursionError,
-    ) as error:  # fmt: skip
+        *(SafetensorError, AttributeError, KeyError, OverflowError),
+        *(RuntimeError, TypeError, ValueError),
+    ) as error:
         raise WeightsError(
             f"{where}: neither a vp3d lifter (safetensors) nor a VideoPose3D checkpoint; "
             "if it was downloaded, download it again"
         ) from error
     if metadata.get("format") != _HEADER:
         raise WeightsError(f"{where}: a safetensors file, but not a vp3d lifter ({_HEADER})")
+    if any(tensor.is_complex() for tensor in tensors.values()):
+        raise WeightsError(f"{where}: holds complex numbers, which no lifter has")
     config = LifterConfig.from_json(fields, where)
     first = tensors.get(f"{_POSE}expand_conv.weight")
     if first is None or first.ndim != 3 or first.shape[0] != config.channels:
@@ -157,10 +159,12 @@ def _read_videopose3d(blob: bytes, where: str, skeleton_in: str, causal: bool) -
         content = torch_file.load(blob)
     except pickles.UnsafePickleError as error:
         raise WeightsError(
-            f"{where}: refused, since it holds more than weights: {error}"
+            f"{where}: refused, since it holds more than weights: {one_line(error)}"
         ) from error
     except ValueError as error:
-        raise WeightsError(f"{where}: damaged or not a PyTorch checkpoint: {error}") from error
+        raise WeightsError(
+            f"{where}: damaged or not a PyTorch checkpoint: {one_line(error)}"
+        ) from error
     if not isinstance(content, dict) or not isinstance(content.get("model_pos"), dict):
         raise WeightsError(f"{where}: not a VideoPose3D checkpoint (it has no 'model_pos')")
     pose = _tensors(content["model_pos"], where)
@@ -168,18 +172,27 @@ def _read_videopose3d(blob: bytes, where: str, skeleton_in: str, causal: bool) -
     joints_in = skeletons.get(skeleton_in).num_joints
     config = infer_config(pose, where, joints_in, skeleton_in, causal)
     return Checkpoint(
-        config, pose, _tensors(trajectory, where) if trajectory else None, foreign=True
+        config,
+        pose,
+        None if trajectory is None else _tensors(trajectory, where) or None,
+        foreign=True,
     )
 
 
 def _tensors(arrays: Any, where: str) -> State:
     """A state_dict of arrays as one of tensors."""
     if not isinstance(arrays, dict) or not all(
-        isinstance(name, str) and isinstance(array, np.ndarray | np.generic)
+        isinstance(name, str)
+        and isinstance(array, np.ndarray | np.generic)
+        and array.dtype.kind in "biuf"
         for name, array in arrays.items()
     ):
         raise WeightsError(f"{where}: not a VideoPose3D checkpoint: its networks hold no tensors")
-    return {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
+    with np.errstate(all="ignore"):  # what becomes infinite is found later
+        return {
+            name: torch.from_numpy(np.array(array, np.float32 if array.dtype.kind == "f" else "i8"))
+            for name, array in arrays.items()
+        }
 
 
 def infer_config(
@@ -194,9 +207,13 @@ def infer_config(
         channels, inputs, first = state["expand_conv.weight"].shape
         outputs = state["shrink.weight"].shape[0]
         blocks = sum(name.startswith("layers_conv.") for name in state) // 2
+        if blocks >= MAX_LAYERS:
+            raise ValueError(f"{blocks} blocks")
         wide = [state[f"layers_conv.{2 * i}.weight"].shape[2] for i in range(blocks)]
-    except (KeyError, ValueError, AttributeError) as error:
-        raise WeightsError(f"{where}: not a temporal-convolution lifter: {error}") from error
+    except (LookupError, ValueError, AttributeError) as error:
+        raise WeightsError(
+            f"{where}: not a temporal-convolution lifter: {one_line(error)}"
+        ) from error
     if inputs % joints_in or outputs % 3:
         raise WeightsError(
             f"{where}: {inputs} input channels do not fit {joints_in} keypoints of {skeleton_in}"

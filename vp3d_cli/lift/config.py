@@ -7,10 +7,13 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from vp3d_cli.errors import WeightsError
+from vp3d_cli import registry
+from vp3d_cli.errors import WeightsError, one_line
 from vp3d_cli.types import Json
 
 NORMALISATIONS = ("screen", "person")
+# Beyond them a few bytes of weights would ask for all memory there is.
+MAX_LAYERS, MAX_FIELD = 32, 1 << 16
 
 
 @dataclass(frozen=True)
@@ -49,15 +52,31 @@ class LifterConfig:
     def __post_init__(self) -> None:
         widths = self.filter_widths
         if not widths or any(type(w) is not int or w < 1 or w % 2 == 0 for w in widths):
-            raise ValueError(f"filter_widths: expected odd numbers, got {widths}")
-        if type(self.channels) is not int or self.channels < 1 or self.features not in (2, 3):
-            raise ValueError(f"channels {self.channels} or features {self.features}: not usable")
+            raise ValueError(f"filter_widths: expected odd numbers, got {one_line(widths, 80)}")
+        if len(widths) > MAX_LAYERS or math.prod(widths) > MAX_FIELD:
+            raise ValueError(
+                f"filter_widths: expected {MAX_LAYERS} layers and a receptive field of {MAX_FIELD} "
+                f"frames at most, got {one_line(widths, 80)}"
+            )
+        if type(self.channels) is not int or self.channels < 1:
+            raise ValueError(f"channels: expected at least 1, got {one_line(self.channels, 80)}")
+        if type(self.features) is not int or self.features not in (2, 3):
+            raise ValueError(f"features: expected 2 or 3, got {one_line(self.features, 80)}")
         if type(self.causal) is not bool or type(self.dense) is not bool:
             raise ValueError("causal, dense: expected true or false")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout: expected 0 to 1, got {self.dropout}")
         if self.normalisation not in NORMALISATIONS:
             raise ValueError(f"normalisation: expected one of {NORMALISATIONS}")
+        for name in ("skeleton_in", "skeleton_out"):
+            if getattr(self, name) not in (known := registry.names("skeletons")):
+                got = one_line(getattr(self, name), 80)
+                raise ValueError(f"{name}: expected one of {', '.join(known)}, got {got}")
+        for name in ("fps_range", "focal_range"):
+            if (span := getattr(self, name)) is not None and not _is_span(span):
+                raise ValueError(f"{name}: expected low, then high, got {one_line(span, 80)}")
+        if not isinstance(self.training, dict):
+            raise ValueError(f"training: expected an object, got {one_line(self.training, 80)}")
 
     @property
     def dilations(self) -> tuple[int, ...]:
@@ -98,5 +117,15 @@ class LifterConfig:
             return LifterConfig(**fields)
         except (TypeError, ValueError) as error:
             raise WeightsError(
-                f"{where}: its configuration is not one that this version of vp3d reads: {error}"
+                f"{where}: its configuration is not one that this version of vp3d reads: "
+                f"{one_line(error)}"
             ) from error
+
+
+def _is_span(values: Any) -> bool:
+    return (
+        isinstance(values, tuple)
+        and len(values) == 2
+        and all(type(value) in (int, float) for value in values)
+        and 0 < values[0] <= values[1] < math.inf
+    )

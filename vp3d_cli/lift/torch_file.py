@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import math
+import struct
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,19 @@ _TYPES = {
 }
 # What the older layout begins with.
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
+_MAX_DIMENSIONS = 32
+# What zipfile and a stream of odd content raise.
+_DAMAGE = (
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    struct.error,
+    zipfile.BadZipFile,
+)
 
 
 @dataclass(frozen=True)
@@ -56,7 +70,7 @@ def load(blob: bytes) -> Any:
     """
     try:
         return _archive(blob) if blob[:2] == b"PK" else _stream(blob)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, KeyError) as error:
+    except _DAMAGE as error:
         raise ValueError(f"damaged: {error}") from error
 
 
@@ -69,6 +83,8 @@ def _archive(blob: bytes) -> Any:
         if len(tables) != 1 or len(set(names)) != len(names):
             raise ValueError("no archive of torch.save")
         folder = tables[0].removesuffix("data.pkl")
+        if sum(member.file_size for member in archive.infolist()) > len(blob):
+            raise ValueError("its parts overlap")
         if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
             raise ValueError("packed, as torch.save never does")
         if f"{folder}byteorder" in names and archive.read(f"{folder}byteorder") != b"little":
@@ -146,6 +162,8 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any) -> NDArray[Any]:
     numbers = (offset, *size, *stride)
     if not isinstance(storage, _Storage) or any(type(n) is not int or n < 0 for n in numbers):
         raise ValueError("a tensor described in an unknown way")
+    if len(size) > _MAX_DIMENSIONS or any(n >= 1 << 48 for n in numbers):
+        raise ValueError("a tensor of an impossible shape")
     expected = [math.prod(size[i + 1 :]) for i in range(len(size))]
     if any(n > 1 and s != e for n, s, e in zip(size, stride, expected, strict=True)):
         raise ValueError("a tensor whose numbers are not in order")

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import csv
 import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vp3d_cli.errors import DataError
+from vp3d_cli import npz, sources
+from vp3d_cli.errors import DataError, one_line
 from vp3d_cli.types import Float, Int
 
-# What NumPy raises at archives that are cut off, and at what is no archive.
-_DAMAGED = (OSError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error)
+_NUMBERS = "fiu"
+_KINDS = {
+    **{"joint_names": "U", "clip_name": "U"},
+    **dict.fromkeys(("joints_mm", "clip_start", "fps"), _NUMBERS),
+}
 FACE = ("Nose", "LEye", "REye", "LEar", "REar")
 
 
@@ -83,19 +88,29 @@ def read_mocap(files: Sequence[Path], split_file: Path | None, split: str) -> Mo
 
 def _read_file(file: Path) -> Mocap:
     try:
-        with np.load(file, allow_pickle=False) as data:
+        with npz.opened(file) as archive, np.errstate(all="ignore"):
+            data = {key: _read_array(archive, key, file) for key in _KINDS}
             names = [str(name) for name in data["joint_names"]]
             face = [names.index(name) for name in FACE]
-            joints = data["joints_mm"][:, [*range(17), *face]].astype(np.float32) / 1000
+            joints = data["joints_mm"][:, [*range(17), *face]].astype(np.float32)
             starts, fps = data["clip_start"].astype(np.int32), float(data["fps"])
             clips = tuple(str(name) for name in data["clip_name"])
+            joints = np.asarray(joints / np.float32(1000), np.float32)
             _require_clips(joints, starts, fps, len(clips))
             return Mocap(joints, starts, fps, clips)
-    except (*_DAMAGED, KeyError, ValueError, IndexError) as error:
+    except (OSError, TypeError, ValueError, IndexError) as error:
         raise DataError(
             f"{file}: cannot be read as motion capture; its layout is described in "
-            f"vp3d_cli/train/mocap.py: {error}"
+            f"vp3d_cli/train/mocap.py: {one_line(error)}"
         ) from error
+
+
+def _read_array(archive: zipfile.ZipFile, key: str, file: Path) -> NDArray[Any]:
+    with sources.named(key):
+        array = npz.read_array(archive, key, npz.max_bytes(file))
+        if array.dtype.kind not in _KINDS[key]:
+            raise ValueError(f"expected {'numbers' if _KINDS[key] == _NUMBERS else 'text'}")
+        return array
 
 
 def _require_clips(joints: Float, starts: Int, fps: float, count: int) -> None:

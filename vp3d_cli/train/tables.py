@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import sys
 import types
 import typing
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from vp3d_cli.errors import DataError
+from vp3d_cli import sources
+from vp3d_cli.errors import DataError, one_line
 from vp3d_cli.types import Json
 
 T = TypeVar("T")
@@ -33,17 +33,12 @@ def read_toml(file: Path) -> dict[str, Any]:
     Raises:
         DataError: it is not readable as TOML.
     """
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
     try:
-        with file.open("rb") as stream:
-            return tomllib.load(stream)
+        return sources.load_toml(file)
     except OSError as error:
         raise DataError(f"{file}: cannot be read: {error.strerror or error}") from error
-    except (RecursionError, ValueError) as error:  # wrong UTF-8 and wrong TOML are the second
-        raise DataError(f"{file}: not readable as TOML: {error}") from error
+    except ValueError as error:  # wrong UTF-8 and wrong TOML are the second
+        raise DataError(f"{file}: not readable as TOML: {one_line(error)}") from error
 
 
 def require_tables(file: Path, tables: Json, known: Sequence[str]) -> None:
@@ -55,7 +50,7 @@ def require_tables(file: Path, tables: Json, known: Sequence[str]) -> None:
     for name, values in tables.items():
         if name not in known:
             there = ", ".join(f"[{table}]" for table in known)
-            raise DataError(f"{file}: unknown table [{name}]: expected {there}")
+            raise DataError(f"{file}: unknown table [{one_line(name, 80)}]: expected {there}")
         _require_table(file, name, values)
 
 
@@ -73,11 +68,13 @@ def build(kind: type[T], values: Any, file: Path, table: str) -> T:
     checked: Json = {}
     for key, value in values.items():
         if key not in names:
-            raise DataError(f"{where}: {key}: unknown key; expected {', '.join(names)}")
+            raise DataError(
+                f"{where}: {one_line(key, 80)}: unknown key; expected {', '.join(names)}"
+            )
         fixed = tuple(value) if isinstance(value, list) else value
         if not _fits(fixed, hints[key]):
-            found = ascii(value) if isinstance(value, str) else str(value)
-            raise DataError(f"{where}: {key}: expected {_said(hints[key])}, got {found[:80]}")
+            found = one_line(ascii(value) if isinstance(value, str) else value, 80)
+            raise DataError(f"{where}: {key}: expected {_said(hints[key])}, got {found}")
         checked[key] = fixed
     needless = (dataclasses.MISSING, dataclasses.MISSING)
     for field in fields:
@@ -88,7 +85,7 @@ def build(kind: type[T], values: Any, file: Path, table: str) -> T:
     try:
         return kind(**checked)
     except (TypeError, ValueError) as error:
-        raise DataError(f"{where}: {error}") from error
+        raise DataError(f"{where}: {one_line(error)}") from error
 
 
 def file_names(values: Any, folder: Path) -> Any:
@@ -139,7 +136,7 @@ def require_ascending(values: object, names: Sequence[str]) -> None:
 
 def _require_table(file: Path, name: str, values: Any) -> None:
     if not isinstance(values, dict):
-        raise DataError(f"{file}: '{name}' should be a table, [{name}], got {str(values)[:60]}")
+        raise DataError(f"{file}: '{name}' should be a table, [{name}], got {one_line(values, 60)}")
 
 
 def _each(value: Any) -> tuple[float, ...]:

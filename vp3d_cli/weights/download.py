@@ -151,7 +151,9 @@ def _left_before(part: Path, url: str) -> tuple[int, _Origin | None]:
     try:
         fields = json.loads(_origin_path(part).read_text(encoding="utf-8"))
         origin = _Origin(**fields)
-    except (OSError, ValueError, TypeError):
+    except (OSError, RecursionError, ValueError, TypeError):
+        return 0, None
+    if type(origin.total) not in (int, type(None)):
         return 0, None
     offset = _size(part)
     too_long = origin.total is not None and offset > origin.total

@@ -11,6 +11,8 @@ from vp3d_cli.types import Double
 
 _CHANNELS = {f"{axis}{what}" for axis in "XYZ" for what in ("position", "rotation")}
 _MOST_JOINTS = 2000
+# Positions for every number of the motion: honest files have a third, bombs hundreds.
+_MOST_UNMOVED, _MOST_SMALL = 4, 1 << 18
 
 
 @dataclass
@@ -63,6 +65,10 @@ def parse(text: str) -> Motion:
     for number, row in enumerate(rows):
         if len(row) != width:
             raise ValueError(f"frame {number}: expected {width} numbers, got {len(row)}")
+    if len(rows) * len(joints) > _MOST_UNMOVED * len(rows) * width + _MOST_SMALL:
+        raise ValueError(
+            f"HIERARCHY: {len(joints)} joints, but only {width} numbers that move them"
+        )
     values = np.array(rows, np.float64).reshape(len(rows), width)
     if not len(rows) or not np.isfinite(values).all():
         raise ValueError("expected frames of finite numbers")

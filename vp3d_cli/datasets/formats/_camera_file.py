@@ -22,7 +22,7 @@ import numpy as np
 
 from vp3d_cli import sources
 from vp3d_cli.datasets.cameras import DatasetCamera
-from vp3d_cli.errors import DataError
+from vp3d_cli.errors import DataError, one_line
 from vp3d_cli.types import Double, Json
 
 _MAX_JSON_BYTES = 16 << 20
@@ -43,13 +43,15 @@ def read(path: Path) -> dict[str, tuple[DatasetCamera, ...]]:
         if not isinstance(content, dict) or not all(isinstance(c, list) for c in content.values()):
             raise ValueError("expected an object of lists of cameras, by subject")
         return {
-            subject: tuple(_camera(f"{subject}[{i}]", entry, i) for i, entry in enumerate(entries))
+            subject: tuple(
+                _camera(f"{subject[:80]}[{i}]", entry, i) for i, entry in enumerate(entries)
+            )
             for subject, entries in content.items()
         }
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
-        raise DataError(f"{path}: {error}") from error
+    except (RecursionError, ValueError) as error:
+        raise DataError(f"{path}: {one_line(error)}") from error
 
 
 def _camera(where: str, entry: Any, index: int) -> DatasetCamera:
@@ -57,7 +59,7 @@ def _camera(where: str, entry: Any, index: int) -> DatasetCamera:
         raise ValueError(f"{where}: expected an object")
     if unknown := sorted(entry.keys() - _KEYS):
         raise ValueError(
-            f"{where}: expected some of {', '.join(sorted(_KEYS))}, got {unknown[0]!a}"
+            f"{where}: expected some of {', '.join(sorted(_KEYS))}, got {unknown[0][:80]!a}"
         )
     placed = "rotation" in entry or "position" in entry
     with sources.named(where):
@@ -98,7 +100,7 @@ def _numbers(entry: Json, key: str, shape: tuple[int, ...]) -> Double:
         raise ValueError(f"{key}: is missing")
     try:
         array = np.array(entry[key], np.float64)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, RecursionError):
         array = np.array(np.nan)
     if array.shape != shape or not np.isfinite(array).all():
         raise ValueError(f"{key}: expected numbers of shape {shape}, got {_shown(entry[key])}")
@@ -106,4 +108,7 @@ def _numbers(entry: Json, key: str, shape: tuple[int, ...]) -> Double:
 
 
 def _shown(value: Any) -> str:
-    return ascii(value)[:60]
+    try:
+        return ascii(value)[:60]
+    except RecursionError:
+        return "lists in lists in lists"

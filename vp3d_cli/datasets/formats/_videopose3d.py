@@ -18,7 +18,7 @@ from vp3d_cli.datasets.formats import _camera_file
 from vp3d_cli.datasets.sequence import Sequence
 from vp3d_cli.errors import DataError, SkeletonMismatchError
 from vp3d_cli.types import Float, Skeleton
-from vp3d_cli.videopose3d_files import dictionary, skeleton_of
+from vp3d_cli.videopose3d_files import dictionary, is_list, skeleton_of
 
 # Names of layouts in `metadata`.
 
@@ -143,7 +143,7 @@ def _views(files: _Files, subject: str, action: str) -> Iterator[Sequence]:
     keypoints_at, views = files.keypoints.get((subject, action), ("", None))
     if views is None and files.keypoints_path:
         raise DataError(f"{files.keypoints_path}: positions_2d: lacks what {joints_at} has")
-    if views is not None and not isinstance(views, list | tuple | np.ndarray):
+    if views is not None and not is_list(views):
         raise DataError(f"{keypoints_at}: expected a list of arrays, one a camera")
     cameras = _cameras(files, subject, None if views is None else len(views))
     for index, camera in enumerate(cameras):

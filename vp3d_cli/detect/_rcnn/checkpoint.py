@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vp3d_cli import pickles
 from vp3d_cli.detect._rcnn.network import KeypointRCNN
-from vp3d_cli.errors import WeightsError
+from vp3d_cli.errors import WeightsError, one_line
 
 PIXEL_MEAN_BGR = (103.53, 116.28, 123.675)
 # What older files carry beside the parameters; all of it is fixed in the code.
@@ -70,17 +70,18 @@ def _state(blob: bytes, where: str) -> dict[str, Tensor]:
             f"{where}: refused, since it holds more than weights: {error}"
         ) from error
     except ValueError as error:
-        raise WeightsError(f"{where}: {error}; {again}") from error
+        raise WeightsError(f"{where}: {one_line(error)}; {again}") from error
     model = content.get("model") if isinstance(content, dict) else None
     if not isinstance(model, dict):
         raise WeightsError(f"{where}: expected 'model' with arrays by name; {again}")
     arrays = {name: value for name, value in model.items() if not _is_constant(name)}
     strange = [n for n, v in arrays.items() if not _is_floats(v)]
     if strange:
-        raise WeightsError(f"{where}: {strange[0]} is no array of numbers; {again}")
-    return {
-        str(n): torch.from_numpy(np.ascontiguousarray(v, np.float32)) for n, v in arrays.items()
-    }
+        raise WeightsError(f"{where}: {one_line(strange[0], 80)} is no array of numbers; {again}")
+    with np.errstate(all="ignore"):  # what becomes infinite is found later
+        return {
+            str(n): torch.from_numpy(np.ascontiguousarray(v, np.float32)) for n, v in arrays.items()
+        }
 
 
 def _is_constant(name: object) -> bool:
@@ -94,7 +95,7 @@ def _is_floats(value: object) -> bool:
 def _check_names(wanted: set[str], got: set[str], where: str) -> None:
     for what, names in (("lacks", wanted - got), ("has the unknown", got - wanted)):
         if names:
-            shown = ", ".join(sorted(names)[:_SHOWN])
+            shown = ", ".join(one_line(name, 80) for name in sorted(names)[:_SHOWN])
             more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
             raise WeightsError(
                 f"{where}: {what} {shown}{more}: it is not keypoint_rcnn_R_101_FPN_3x"
