@@ -100,14 +100,14 @@ def _clip(view: View, result: Result, matched: Match) -> Clip:
         _, rows, of_track = np.intersect1d(view.frames, track.frames, return_indices=True)
         predicted[rows] = matched.of_prediction(track.joints[of_track])
         notes |= {"track_id": track.track_id, "mean_overlap": overlaps[which] / len(view.frames)}
-        notes |= _place(view, track.root[of_track], rows, result.world)
+        notes |= place(view, track.root[of_track], rows, result.world)
     else:
         _log.warning("%s: nobody found where the reference person is", view.video)
     errors = clip_errors(predicted, matched.of_target(view.joints))
     return Clip(view.subject, view.action, view.camera.name, errors, notes)
 
 
-def _place(view: View, root: Float, rows: NDArray[np.intp], world: World) -> Json:
+def place(view: View, root: Float, rows: NDArray[np.intp], world: World) -> Json:
     """How far off the person stands, and which way is up, where both are known.
 
     Args:
