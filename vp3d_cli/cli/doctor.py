@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib
+import json
 import os
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -20,34 +23,64 @@ if TYPE_CHECKING:
     from vp3d_cli.weights import WeightsEntry
 
 
+@dataclass(frozen=True)
+class _Finding:
+    """A line of the report: `state` is ok, MISSING, optional, or "" for what is only told."""
+
+    state: str
+    name: str
+    text: str
+
+
 @click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
 @verbosity
 @click.pass_context
-def COMMAND(ctx: click.Context) -> None:  # noqa: N802
+def COMMAND(ctx: click.Context, as_json: bool) -> None:  # noqa: N802
     """Check that everything vp3d needs is there and works.
 
     \b
-    Example:
+    Examples:
       vp3d doctor
+      vp3d doctor --json
     """
-    click.echo(f"vp3d {__version__}, Python {platform.python_version()}, {platform.platform()}")
-    click.echo(f"{os.cpu_count()} CPU cores, {sys.executable}")
-    code = 0
+    about = {
+        "version": __version__,
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "platform": platform.platform(),
+        "cpu_cores": os.cpu_count(),
+    }
+    code, findings = 0, []
+    if not as_json:
+        click.echo(f"vp3d {__version__}, Python {about['python']}, {about['platform']}")
+        click.echo(f"{about['cpu_cores']} CPU cores, {sys.executable}")
+    for finding, failed in _looked():
+        code = code or failed
+        findings.append(dataclasses.asdict(finding))
+        if not as_json:
+            click.echo(f"{finding.state:8} {finding.name:18} {finding.text}")
+    if as_json:
+        click.echo(json.dumps(about | {"exit_code": code, "findings": findings}, indent=2))
+    ctx.exit(code)
+
+
+def _looked() -> Iterator[tuple[_Finding, int]]:
+    """What was found, one after the other, each with the exit code that it asks for."""
     for name, check in _checks():
         try:
-            click.echo(f"ok       {name:18} {check()}")
+            yield _Finding("ok", name, check()), 0
         except Vp3dError as error:
-            click.echo(f"MISSING  {name:18} {error}")
-            code = code or error.exit_code
+            yield _Finding("MISSING", name, str(error)), error.exit_code
     for entry in _not_fetched():
-        fetch = f"to have it: vp3d weights fetch {entry.name}"
-        click.echo(f"optional {entry.name:18} {fetch}  ({entry.licence})")
+        text = f"to have it: vp3d weights fetch {entry.name}  ({entry.licence})"
+        yield _Finding("optional", entry.name, text), 0
     if not choices.has_detectron2():
         from vp3d_cli.detect.detectron2 import INSTALL
 
-        click.echo(f"optional {'detectron2':18} to have it (keypoint-rcnn is equal): {INSTALL}")
-    click.echo(f"         {'GPU':18} {_cuda()}")
-    ctx.exit(code)
+        text = f"to have it (keypoint-rcnn is equal): {INSTALL}"
+        yield _Finding("optional", "detectron2", text), 0
+    yield _Finding("", "GPU", _cuda()), 0
 
 
 def _checks() -> list[tuple[str, Callable[[], str]]]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import os
+import shlex
 import signal
 import sys
 import traceback
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -29,6 +32,23 @@ class _Commands(click.Group):
             return None
         command: click.Command = registry.load("cli", cmd_name).COMMAND
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, but with a word about what may have been meant."""
+        name = args[0]
+        unknown = self.get_command(ctx, name) is None and not name.startswith("-")
+        if unknown and not ctx.resilient_parsing:
+            ctx.fail(f"there is no command '{name}'; {self._meant(ctx, name)}")
+        return super().resolve_command(ctx, args)
+
+    def _meant(self, ctx: click.Context, name: str) -> str:
+        known = self.list_commands(ctx)
+        if Path(name).exists():
+            return f"to find the people in that file: vp3d infer {shlex.quote(name)}"
+        near = difflib.get_close_matches(name.lower(), known, n=1)
+        return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
