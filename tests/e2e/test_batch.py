@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
 import resource
@@ -11,17 +10,15 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.batch_worker import write_clip
+from tests.batch_light import Light, is_alive, wait_for, workers
 from tests.e2e.conftest import DEMO, Ran
 from vp3d_cli.options import Options
 from vp3d_cli.pipeline import detect_video, splitting
@@ -29,61 +26,7 @@ from vp3d_cli.video import VideoWriter, ffmpeg_path
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups")
 
-ROOT = Path(__file__).parents[2]
 Run = Callable[..., Ran]
-
-
-class Light:
-    """`vp3d batch` with light workers, in a folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.log = folder / "log.txt"
-
-    def start(self, *args: object, out: str = "out", **options: Any) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "tests.batch_driver", "batch", "in", "-o", out]
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "VP3D_TEST_LOG": str(self.log),
-            **options.pop("env", {}),
-        }
-        return subprocess.Popen(
-            [*command, *map(str, args)],
-            cwd=self.folder,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            **options,
-        )
-
-    def run(self, *args: object, **options: Any) -> Ran:
-        with self.start(*args, **options) as process:
-            out, err = process.communicate(timeout=300)
-        assert "Traceback" not in err, err
-        return Ran(process.returncode, out, err)
-
-    def clips(self, *names: str, frames: int = 12) -> None:
-        for name in names:
-            write_clip(self.folder / "in" / name, frames, name)
-
-    def rows(self, out: str = "out") -> dict[str, Any]:
-        report = json.loads((self.folder / out / "report.json").read_text())
-        return {Path(row["video"]).name: row for row in report["videos"]}
-
-    def files(self, out: str = "out") -> dict[str, bytes]:
-        """All that lies in the output folder but state and reports."""
-        top = self.folder / out
-        found = {p.relative_to(top).as_posix(): p for p in top.rglob("*") if p.is_file()}
-        return {
-            name: path.read_bytes()
-            for name, path in found.items()
-            if not name.startswith((".vp3d/", "report."))
-        }
-
-    def in_the_making(self, out: str = "out") -> list[Path]:
-        return list((self.folder / out / ".vp3d" / "scratch").iterdir())
 
 
 @pytest.fixture
@@ -91,35 +34,10 @@ def light(tmp_path: Path) -> Light:
     return Light(tmp_path)
 
 
-def _wait_for(holds: Callable[[], bool], seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
-def _is_alive(pid: int) -> bool:
-    with contextlib.suppress(OSError):
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        return state != "Z"
-    return False
-
-
-def _workers(folder: Path) -> set[int]:
-    """The light workers of this test that run now, and of no other."""
-    found = set()
-    for path in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            ours = path.name.isdecimal() and (path / "cwd").resolve() == folder.resolve()
-            if ours and b"tests.batch_worker" in (path / "cmdline").read_bytes():
-                found.add(int(path.name))
-    return {pid for pid in found if _is_alive(pid)}
-
-
 @pytest.fixture(autouse=True)
 def _no_worker_outlives_its_batch(tmp_path: Path) -> Iterator[None]:
     yield
-    _wait_for(lambda: not _workers(tmp_path), 10)
+    wait_for(lambda: not workers(tmp_path), 10)
 
 
 ODD_NAMES = ("concat:d|e.mp4", "-ü 'b' \"c\".mov")
@@ -171,7 +89,7 @@ def test_whatever_becomes_of_a_worker_the_rest_goes_on(light: Light) -> None:
     assert "SIGKILL" in rows["killed.mp4"]["reason"]
     assert "memory" in rows["memory.mp4"]["reason"]
     assert rows["killed-once.mp4"]["tries"] == rows["killed.mp4"]["tries"] == 2
-    assert not _is_alive(int(Path(f"{light.log}.hang").read_text()))
+    assert not is_alive(int(Path(f"{light.log}.hang").read_text()))
     assert light.in_the_making() == []
     assert "3 done, 0 done before, 3 failed" in ran.err
 
@@ -190,7 +108,7 @@ def test_a_batch_that_is_killed_goes_on_where_it_was(light: Light, seed: int) ->
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(3 + chance.uniform(0, 1.5))
             if chance.random() < 0.5:
-                for pid in _workers(light.folder):
+                for pid in workers(light.folder):
                     with contextlib.suppress(OSError):
                         os.kill(pid, signal.SIGKILL)
             process.kill()
@@ -217,7 +135,7 @@ def test_a_batch_that_is_ended_leaves_nothing_half_done(
     with light.start(
         "--workers", 2, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
     ) as process:
-        _wait_for(lambda: light.log.exists())
+        wait_for(lambda: light.log.exists())
         process.send_signal(number)
         _, err = process.communicate(timeout=60)
     assert process.returncode == code, err
@@ -235,7 +153,7 @@ def test_a_batch_that_is_ended_leaves_nothing_half_done(
 def test_two_batches_do_not_share_a_folder(light: Light) -> None:
     light.clips(*(f"slow-{i}.mp4" for i in range(9)))
     with light.start() as first:
-        _wait_for(lambda: (light.folder / "out/.vp3d/holder.json").exists())
+        wait_for(lambda: (light.folder / "out/.vp3d/holder.json").exists())
         second = light.run()
         assert second.code == 7
         assert f"process {first.pid} on" in second.err
@@ -293,7 +211,7 @@ def test_a_hanging_ffmpeg_is_ended_with_its_worker(light: Light) -> None:
     ran = light.run("--stall-timeout", 2, env={"PATH": path, "VP3D_TEST_REAL_VIDEOS": "1"})
     assert ran.code == 1, ran.err
     assert "no progress for 2 s" in ran.err
-    assert not _is_alive(int((light.folder / "pid").read_text()))
+    assert not is_alive(int((light.folder / "pid").read_text()))
 
 
 def test_workers_that_cannot_start(light: Light) -> None:

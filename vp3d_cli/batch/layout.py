@@ -2,6 +2,7 @@
 
 Beside the results there is `.vp3d/`: `keypoints/`, the 2D of each content and each way of
 detecting; `records/`, what is done; `scratch/`, what is being made; and the lock.
+A `Layout` is a folder; where results go to a URL, `remote.Mirror` is one that passes them on.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import os
 import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +25,8 @@ from vp3d_cli.files import unwritable, written_whole
 from vp3d_cli.types import Json
 
 STATE = ".vp3d"
+# What shows of a file without reading it: size, and two times in ns or what stands for them.
+Looks = tuple[int, int, int]
 SUFFIXES = {"npz": ".npz", "json": ".json", "render": ".overlay.mp4"}
 
 
@@ -57,8 +61,42 @@ class Layout:
         """The 2D keypoints of one span."""
         return self.keypoints / f"{key}.part-{number}-of-{count}.npz"
 
+    def called(self, path: Path) -> str:
+        """What a person calls a file in it."""
+        return str(path)
+
+    def looks(self, path: Path) -> Looks | None:
+        """What shows of a file that is kept; None where there is none."""
+        return looks_of(path)
+
+    def fetch(self, path: Path) -> Path:
+        """The same path, at which lies what is kept, if anything is."""
+        return path
+
+    def keep(self, path: Path) -> None:
+        """Keep a file that was written at its place, whole."""
+
+    def forget_parts(self, key: str) -> None:
+        """Remove the 2D keypoints of all spans; their whole is there."""
+        for path in self.keypoints.glob(f"{key}.part-*"):
+            path.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def looked_through(self) -> Iterator[None]:
+        """Meanwhile much is asked for, and nothing written."""
+        yield
+
     def make(self) -> None:
         """Make the folders.
+
+        Raises:
+            OutputError: that is not possible.
+        """
+        self.make_folders()
+        self.require_writable()
+
+    def make_folders(self) -> None:
+        """Make them, but write nothing.
 
         Raises:
             OutputError: that is not possible.
@@ -68,7 +106,6 @@ class Layout:
                 folder.mkdir(parents=folder == self.root, exist_ok=True)
             except OSError as error:
                 raise unwritable(folder, error) from error
-        self.require_writable()
 
     def require_writable(self) -> None:
         """Write something.
@@ -117,6 +154,7 @@ class Layout:
             made.replace(target)
         except OSError as error:
             raise unwritable(target, error) from error
+        self.keep(target)
 
     def sweep(self) -> None:
         """Remove what a batch that was killed left in the making."""
@@ -124,6 +162,31 @@ class Layout:
             for folder in self.scratch.iterdir():
                 shutil.rmtree(folder, ignore_errors=True)
                 folder.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def opened(root: Path | str) -> Iterator[Layout]:
+    """The output folder at a path or URL, for one job or one look at it.
+
+    Raises:
+        BackendUnavailableError: what the URL needs is not installed.
+    """
+    if isinstance(root, Path):
+        yield Layout(root)
+        return
+    from vp3d_cli.batch.remote import Mirror
+
+    with tempfile.TemporaryDirectory(prefix="vp3d-") as folder:
+        yield Mirror(root, Path(folder))
+
+
+def looks_of(path: Path) -> Looks | None:
+    """What shows of a file here; None where there is none."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 @contextlib.contextmanager

@@ -22,6 +22,8 @@ from vp3d_cli.batch.values import Answered, Event, Failed, Job, Lost, Moved, Sai
 from vp3d_cli.errors import BackendUnavailableError, Vp3dError
 from vp3d_cli.types import Json
 
+# Cores that one worker makes good use of.
+CORES_EACH = 4
 # Imports what we would import: with -c or -m alone the current folder would come first.
 _BEGIN = "import sys; sys.path = sys.argv[2:]; __import__(sys.argv[1], fromlist=['main']).main()"
 # Seconds that loading may take, and that leaving may.
@@ -33,6 +35,8 @@ _MAX_STILLBORN = 3
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM",
 )  # fmt: skip
+# What Python and others ask for the folder of temporary files.
+_SCRATCH_VARIABLES = ("TMPDIR", "TEMP", "TMP")
 
 
 @dataclass(frozen=True)
@@ -65,12 +69,14 @@ class _Worker:
         self.stage, self.last_words = "loading", ""
         self.moved_s = monotonic()
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (closed by `end`)
+        # Whatever it leaves there when it is killed goes with it.
+        self._scratch = tempfile.TemporaryDirectory(prefix="vp3d-", ignore_cleanup_errors=True)
         self._process = subprocess.Popen(
             [sys.executable, "-c", _BEGIN, module, *sys.path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env=dict(environment),
+            env={**environment, **dict.fromkeys(_SCRATCH_VARIABLES, self._scratch.name)},
             start_new_session=True,
         )
         self._heard = heard
@@ -123,6 +129,7 @@ class _Worker:
         lines = self._errors.read().decode("utf-8", "replace").split("\n")
         self.last_words = next((line.strip() for line in reversed(lines) if line.strip()), "")
         self._errors.close()
+        self._scratch.cleanup()
         return code
 
 
@@ -135,6 +142,7 @@ class LocalWorkers:
         devices: shared out between them.
         stall_s: one that makes no progress for so long is ended, with its ffmpeg.
         module: what the processes run; see `worker`.
+        cores: for all of them; those of this machine where None.
     """
 
     def __init__(
@@ -144,11 +152,12 @@ class LocalWorkers:
         devices: Sequence[str] = (),
         stall_s: float = 600.0,
         module: str = "vp3d_cli.batch.worker",
+        cores: int | None = None,
     ) -> None:
         self._setup, self._count, self._stall_s = setup, count, stall_s
         self._module = module
         self._environments = itertools.cycle(
-            [environment(device, count) for device in devices] or [environment("cpu", count)]
+            environment(device, count, cores) for device in devices or ["cpu"]
         )
         self._heard: queue.SimpleQueue[_Heard] = queue.SimpleQueue()
         self._workers: list[_Worker] = []
@@ -284,9 +293,9 @@ class LocalWorkers:
         return worker.end()
 
 
-def environment(device: str, count: int) -> dict[str, str]:
+def environment(device: str, count: int, cores: int | None = None) -> dict[str, str]:
     """The environment of one of `count` workers: its share of the cores, and its GPU."""
-    threads = str(max(1, _cores() // count))
+    threads = str(max(1, (cores or cores_here()) // count))
     found = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, threads)}
     kind, _, index = device.partition(":")
     if kind == "cuda" and index:
@@ -296,7 +305,8 @@ def environment(device: str, count: int) -> dict[str, str]:
     return found
 
 
-def _cores() -> int:
+def cores_here() -> int:
+    """Cores of this machine that we may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

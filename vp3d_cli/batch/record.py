@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vp3d_cli import files
-from vp3d_cli.batch.layout import Layout, read_json, write_json
+from vp3d_cli.batch.layout import Layout, Looks, looks_of, opened, read_json, write_json
 from vp3d_cli.batch.values import Failed, Setup, Task
-from vp3d_cli.errors import Vp3dError
+from vp3d_cli.errors import OutputError, Vp3dError
 from vp3d_cli.options import Options
 from vp3d_cli.types import Json
 
@@ -46,38 +46,33 @@ class Seen:
         return cls(digest, before.st_size, before.st_mtime_ns, before.st_ctime_ns)
 
     @classmethod
-    def after(cls, path: Path, sha256: str) -> Seen:
-        """A file that was just written, of known content.
+    def kept(cls, layout: Layout, path: Path, sha256: str) -> Seen:
+        """A file of known content, as it shows where it is kept.
 
         Raises:
-            OutputError: it is gone again.
+            OutputError: it is gone.
         """
-        try:
-            stat = path.stat()
-        except OSError as error:
-            raise files.unwritable(path, error) from error
-        return cls(sha256, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        looks = layout.looks(path)
+        if looks is None:
+            raise OutputError(f"{layout.called(path)}: was removed by somebody; run it again")
+        return cls(sha256, *looks)
 
-    def again(self, path: Path) -> Seen:
-        """The same content as it shows now."""
-        return self if self.stands(path) or not path.is_file() else Seen.after(path, self.sha256)
+    @property
+    def looks(self) -> Looks:
+        """What showed of it."""
+        return self.size, self.mtime_ns, self.ctime_ns
 
     def stands(self, path: Path) -> bool:
-        """Whether the file was not touched since."""
-        try:
-            stat = path.stat()
-        except OSError:
-            return False
-        return (self.size, self.mtime_ns, self.ctime_ns) == (
-            stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns,
-        )  # fmt: skip
+        """Whether a file here was not touched since."""
+        return self.looks == looks_of(path)
 
-    def stands_in_content(self, path: Path) -> bool:
-        """Whether it holds the same, touched or not."""
+    def stands_in_content(self, layout: Layout, path: Path) -> bool:
+        """Whether a file that is kept holds the same, touched or not."""
+        looks = layout.looks(path)
+        if looks is None or looks[0] != self.size:
+            return False
         try:
-            return self.stands(path) or (
-                path.stat().st_size == self.size and files.sha256(path) == self.sha256
-            )
+            return looks == self.looks or files.sha256(layout.fetch(path)) == self.sha256
         except OSError:
             return False
 
@@ -116,12 +111,14 @@ class Record:
         """
         told = dataclasses.asdict(self)
         about = {"schema": SCHEMA, "name": task.name, "video": str(task.source)}
-        write_json(layout.record(task.name), about | told)
+        path = layout.record(task.name)
+        write_json(path, about | told)
+        layout.keep(path)
 
     @classmethod
     def load(cls, layout: Layout, task: Task) -> Record | None:
         """Read it; None where there is none, or it is damaged."""
-        told = read_json(layout.record(task.name))
+        told = read_json(layout.fetch(layout.record(task.name)))
         if told is None or told.get("schema") != SCHEMA or told.get("name") != task.name:
             return None
         try:
@@ -137,7 +134,7 @@ class Record:
                 people=int(told["people"]),
                 warnings=tuple(map(str, told["warnings"])),
             )
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        except (AttributeError, LookupError, OverflowError, TypeError, ValueError):
             return None
 
 
@@ -197,20 +194,22 @@ def missing(
         product, path = products.get(kind), layout.product(task.name, kind)
         if product is None or product.key != keys.poses:
             return False
-        return product.file.stands(path) if quick else product.file.stands_in_content(path)
+        if quick:
+            return product.file.looks == layout.looks(path)
+        return product.file.stands_in_content(layout, path)
 
     return tuple(kind for kind in setup.products if not stands(kind))
 
 
 def remember_failure(task: Task, setup: Setup, models: Json, failed: Failed) -> None:
     """Put a failure that would happen again on record, as far as that is possible."""
-    layout = Layout(setup.root)
-    record = Record.load(layout, task)
-    if record is None or not record.source.stands(task.source):
-        return
-    key = Keys.of(record.source.sha256, task.source.name, setup, models).attempt(setup)
     try:
-        failure = (key, failed.reason, failed.exit_code)
-        dataclasses.replace(record, failure=failure).save(layout, task)
+        with opened(setup.root) as layout:
+            record = Record.load(layout, task)
+            if record is None or not record.source.stands(task.source):
+                return
+            key = Keys.of(record.source.sha256, task.source.name, setup, models).attempt(setup)
+            failure = (key, failed.reason, failed.exit_code)
+            dataclasses.replace(record, failure=failure).save(layout, task)
     except Vp3dError as error:
         _log.debug("%s: %s", task.source, error)

@@ -15,6 +15,7 @@ from vp3d_cli.files import unwritable, written_whole
 from vp3d_cli.types import Json
 
 SCHEMA = "vp3d.report/1"
+REPORTS = ("report.json", "report.csv")
 _COLUMNS = (
     "video", "state", "reason", "exit_code", "stages", "frames", "people", "seconds",
     "frames_per_s", "tries", "outputs", "warnings",
@@ -73,8 +74,8 @@ class Report:
         Raises:
             OutputError: they cannot be written.
         """
-        write_json(folder / "report.json", self.to_json())
-        path = folder / "report.csv"
+        write_json(folder / REPORTS[0], self.to_json())
+        path = folder / REPORTS[1]
         with written_whole(path) as temporary:
             try:
                 # A name that is no UTF-8 must not end the report.

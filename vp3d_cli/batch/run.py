@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from vp3d_cli.batch.layout import Layout
+from vp3d_cli.batch.layout import Layout, opened
 from vp3d_cli.batch.record import Keys, Record, missing, remember_failure
 from vp3d_cli.batch.report import Report
 from vp3d_cli.batch.values import (
@@ -97,12 +97,13 @@ def run(
     Raises:
         WeightsError, BackendUnavailableError, DataError: the models cannot be loaded.
     """
-    batch = _Batch(setup, workers, watch, report)
-    batch.models = workers.models()
-    todo = batch.look(wishes)
-    watch.planned(report, len(todo), batch.models)
-    if not wishes.dry:
-        batch.do(todo)
+    with opened(setup.root) as layout:
+        batch = _Batch(setup, layout, workers, watch, report)
+        batch.models = workers.models()
+        todo = batch.look(wishes)
+        watch.planned(report, len(todo), batch.models)
+        if not wishes.dry:
+            batch.do(todo)
     return todo
 
 
@@ -118,9 +119,11 @@ class _Spans:
 class _Batch:
     """A run on its way."""
 
-    def __init__(self, setup: Setup, workers: Workers, watch: Watch, report: Report) -> None:
+    def __init__(
+        self, setup: Setup, layout: Layout, workers: Workers, watch: Watch, report: Report
+    ) -> None:
         self._setup, self._workers, self._watch = setup, workers, watch
-        self._layout, self._report = Layout(setup.root), report
+        self._layout, self._report = layout, report
         self._entries = {entry.task.name: entry for entry in report.entries}
         self._queue: deque[Job] = deque()
         self._running = 0
@@ -130,7 +133,8 @@ class _Batch:
 
     def look(self, wishes: Wishes) -> list[Entry]:
         """What is to be done; the others get their state."""
-        todo = [entry for entry in self._report.entries if self._is_open(entry, wishes)]
+        with self._layout.looked_through():
+            todo = [entry for entry in self._report.entries if self._is_open(entry, wishes)]
         if wishes.shuffle is not None:
             random.Random(wishes.shuffle).shuffle(todo)
         return todo[: wishes.limit]

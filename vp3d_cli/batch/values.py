@@ -32,13 +32,13 @@ class Setup:
 
     Attributes:
         options: see `Options`.
-        root: the output folder, absolute.
+        root: the output folder, absolute, or its URL.
         as_json, render: what else is written beside the pose file.
         span_s: videos longer than this are detected in parts; seconds.
     """
 
     options: Options
-    root: Path
+    root: Path | str
     as_json: bool = False
     render: bool = False
     span_s: float | None = None

@@ -10,7 +10,7 @@ from pathlib import Path
 from time import monotonic
 
 from vp3d_cli import files, keypoints, origin, registry
-from vp3d_cli.batch.layout import Layout, is_full
+from vp3d_cli.batch.layout import Layout, is_full, opened
 from vp3d_cli.batch.record import Keys, Product, Record, Seen, missing, remember_failure
 from vp3d_cli.batch.values import Answer, Beat, Cut, Done, Failed, Job, Setup
 from vp3d_cli.errors import DataError, OutputError, VideoError, Vp3dError
@@ -32,7 +32,8 @@ def do(job: Job, setup: Setup, models: Models, beat: Beat) -> Answer:
     """
     started = monotonic()
     try:
-        answer = _Work(job, setup, models, beat).do()
+        with opened(setup.root) as layout:
+            answer = _Work(job, setup, layout, models, beat).do()
     except Vp3dError as error:
         # Whatever lies in the video, or in what is asked of it, would happen again.
         lasting = isinstance(error, VideoError | DataError)
@@ -53,12 +54,14 @@ class _Work:
 
     job: Job
     setup: Setup
+    layout: Layout
     models: Models
     beat: Beat
 
     def do(self) -> Answer:
         setup, task = self.setup, self.job.task
-        self.layout = Layout(setup.root)
+        if isinstance(setup.root, str):
+            self.layout.make_folders()
         self.record = Record.load(self.layout, task)
         self.source = self._read_source()
         if self.record is None or self.record.source != self.source:
@@ -71,7 +74,7 @@ class _Work:
         if self.record and not wanted:
             return self._kept(self.record)
         if "npz" not in wanted:
-            result = load_result(self.layout.product(task.name, "npz"))
+            result = load_result(self.layout.fetch(self.layout.product(task.name, "npz")))
             return self._finish(result, wanted, [])
         found, stages = self._stored(self.layout.found(self.keys.detect)), []
         if found is None and self.job.parts:
@@ -88,7 +91,8 @@ class _Work:
         products = dict(known.products)
         for kind in self.setup.products:
             path = self.layout.product(self.job.task.name, kind)
-            products[kind] = replace(products[kind], file=products[kind].file.again(path))
+            seen = Seen.kept(self.layout, path, products[kind].file.sha256)
+            products[kind] = replace(products[kind], file=seen)
         self._save(replace(known, products=products))
         return Done((), known.frames, known.people, warnings=known.warnings)
 
@@ -131,7 +135,8 @@ class _Work:
 
     def _detect_span(self, span: Span) -> Done:
         path = self.layout.part(self.keys.detect, span.number, span.count)
-        if self._stored(path) is not None or self.layout.found(self.keys.detect).is_file():
+        whole = self.layout.found(self.keys.detect)
+        if self._stored(path) is not None or self.layout.looks(whole) is not None:
             return Done()
         with self._source_at_rest():
             found = splitting.detect_span(
@@ -155,13 +160,12 @@ class _Work:
             )
             return None
         found = self._stored_now(found, self.layout.found(self.keys.detect))
-        for path in self.layout.keypoints.glob(f"{self.keys.detect}.part-*"):
-            path.unlink(missing_ok=True)
+        self.layout.forget_parts(self.keys.detect)
         return found
 
     def _stored(self, path: Path) -> Keypoints2D | None:
         """2D keypoints that were found before; None where there are none, or they are damaged."""
-        if not path.is_file():
+        if not self.layout.fetch(path).is_file():
             return None
         try:
             found: Keypoints2D = registry.load("keypoints", "vp3d").read(path)
@@ -199,7 +203,7 @@ class _Work:
                     registry.load("export", kind).write(result, made)
                 digest = files.sha256(made)
                 self.layout.publish(made, target)
-            seen = Seen.after(target, digest)
+            seen = Seen.kept(self.layout, target, digest)
             told = replace(told, products=told.products | {kind: Product(self.keys.poses, seen)})
             self._save(told)
             self.beat("write", 0, None)

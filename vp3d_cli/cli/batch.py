@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import re
 import time
 from pathlib import Path
@@ -25,12 +24,20 @@ from vp3d_cli.cli._options import (
 from vp3d_cli.errors import OutputError
 
 if TYPE_CHECKING:
-    from vp3d_cli.batch import LocalWorkers, Report, Setup, Wishes
+    from vp3d_cli.batch import Layout, LocalWorkers, RayWorkers, Report, Setup, Wishes
 
 _log = logging.getLogger("vp3d_cli.cli")
 
-# Cores that one worker makes good use of.
-_CORES_EACH = 4
+
+class _Out(click.Path):
+    """A folder, absolute, or a URL."""
+
+    def convert(self, value: Any, *at: Any) -> Any:
+        if isinstance(value, str) and re.match(r"[A-Za-z][\w+.-]+:(:|//)", value):
+            return value
+        path: Any = super().convert(value, *at)
+        return Path.cwd() / path
+
 
 _what_options = together(
     click.option(
@@ -44,10 +51,10 @@ _what_options = together(
     click.option(
         "-o",
         "--out",
-        type=click.Path(file_okay=False, path_type=Path),
+        type=_Out(file_okay=False, path_type=Path),
         required=True,
-        metavar="FOLDER",
-        help="Folder of the results; made where it is not there.",
+        metavar="FOLDER|URL",
+        help="Folder of the results, made where it is not there; or a URL such as s3://BUCKET/NAME.",
     ),
     click.option("--json", "as_json", is_flag=True, help="Also write the poses as JSON."),
     click.option("--render", is_flag=True, help="Also draw each video: NAME.overlay.mp4."),
@@ -59,7 +66,14 @@ _how_options = together(
         type=click.IntRange(1, 256),
         metavar="N",
         help="Processes at once; the cores are divided between them.  [default: one per GPU, or "
-        f"per {_CORES_EACH} cores]",
+        "per 4 cores; on a cluster as many as it has room for]",
+    ),
+    click.option(
+        "--ray",
+        "cluster",
+        metavar="ADDRESS",
+        help="Work on a Ray cluster: HOST:PORT of its head, auto for that of this machine, local "
+        "to start one. Its nodes need the same vp3d and the same paths to videos and --out.",
     ),
     click.option(
         "--device",
@@ -118,6 +132,7 @@ def COMMAND(ctx: click.Context, /, **asked: Any) -> None:  # noqa: N802
       vp3d batch clips/ --out results/
       vp3d batch "clips/**/*_front.mp4" --out results/ --render --workers 4
       vp3d batch --list clips.txt --out results/ --device cuda:0,cuda:1
+      vp3d batch /shared/clips/ --out s3://bucket/results --ray 10.0.0.1:6379
     """
     ctx.exit(_run(**asked))
 
@@ -125,10 +140,11 @@ def COMMAND(ctx: click.Context, /, **asked: Any) -> None:  # noqa: N802
 def _run(
     inputs: tuple[str, ...],
     lists: tuple[Path, ...],
-    out: Path,
+    out: Path | str,
     as_json: bool,
     render: bool,
     workers: int | None,
+    cluster: str | None,
     devices: str,
     dry_run: bool,
     retry_failed: bool,
@@ -138,16 +154,21 @@ def _run(
     stall_s: float,
     **asked: Any,
 ) -> int:
-    from vp3d_cli.batch import LocalWorkers, Setup, Wishes
+    from vp3d_cli.batch import LocalWorkers, RayWorkers, Setup, Wishes
+    from vp3d_cli.batch.local import CORES_EACH, cores_here
     from vp3d_cli.options import Options
 
     names = _devices(devices)
     options = Options(device=names[0] if len(names) == 1 else "cuda", **asked)
     span_s = None if split_minutes is None else 60 * split_minutes
-    setup = Setup(options, Path.cwd() / out, as_json, render, span_s)
+    setup = Setup(options, out, as_json, render, span_s)
     wishes = Wishes(retry_failed, limit, shuffle, dry_run)
+    if cluster is not None:
+        _require_for_ray(cluster, devices)
+        there = RayWorkers(setup, cluster, workers, stall_s)
+        return _carried_out(inputs, lists, setup, wishes, there)
     several = names if len(names) > 1 else ()
-    number = workers or (len(names) if names != ("cpu",) else max(1, _cores() // _CORES_EACH))
+    number = workers or (len(names) if names != ("cpu",) else max(1, cores_here() // CORES_EACH))
     local = LocalWorkers(setup, number, several, stall_s)
     return _carried_out(inputs, lists, setup, wishes, local)
 
@@ -157,10 +178,10 @@ def _carried_out(
     lists: tuple[Path, ...],
     setup: Setup,
     wishes: Wishes,
-    local: LocalWorkers,
+    workers: LocalWorkers | RayWorkers,
 ) -> int:
     """Plan, run and report; the exit code."""
-    from vp3d_cli.batch import Layout, Report, locked, make_plan, run
+    from vp3d_cli.batch import Report, locked, make_plan, opened, run
     from vp3d_cli.batch.values import shown
     from vp3d_cli.cli._batch_watch import Watch
 
@@ -170,35 +191,42 @@ def _carried_out(
         from vp3d_cli.pipeline.splitting import require_splittable
 
         require_splittable(setup.options)
-    plan = make_plan(inputs, lists, setup.root)
+    root = setup.root
+    plan = make_plan(
+        inputs, lists, Path(root.removeprefix("file://") if isinstance(root, str) else root)
+    )
     if not plan:
         raise click.UsageError("there are no videos; folders are searched with all below them")
     report, watch = Report.of(plan), Watch()
     with contextlib.ExitStack() as held:
+        layout = held.enter_context(opened(setup.root))
         if not wishes.dry:
-            layout = Layout(setup.root)
             layout.make()
-            held.enter_context(locked(layout))
-            held.callback(_finish, report, setup.root, time.monotonic())
-        held.enter_context(local)
+            if isinstance(setup.root, Path):
+                held.enter_context(locked(layout))
+            held.callback(_finish, report, layout, time.monotonic())
+        held.enter_context(workers)
         held.enter_context(watch.shown_live())
-        todo = run(report, setup, local, wishes, watch)
+        todo = run(report, setup, workers, wishes, watch)
     if wishes.dry:
         for entry in todo:
             click.echo(shown(entry.task.source))
         return 0
-    click.echo(setup.root / "report.json")
+    click.echo(layout.called(layout.root / "report.json"))
     return report.exit_code
 
 
-def _finish(report: Report, folder: Path, started_s: float) -> None:
+def _finish(report: Report, layout: Layout, started_s: float) -> None:
     """Say how it went, also after Ctrl-C."""
+    from vp3d_cli.batch.report import REPORTS
     from vp3d_cli.cli._batch_watch import summarise
 
     report.seconds = time.monotonic() - started_s
     summarise(report)
     try:
-        report.write(folder)
+        report.write(layout.root)
+        for name in REPORTS:
+            layout.keep(layout.root / name)
     except OutputError as error:
         _log.error("%s", error)
 
@@ -214,7 +242,8 @@ def _devices(text: str) -> tuple[str, ...]:
     return names
 
 
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _require_for_ray(address: str, devices: str) -> None:
+    if not re.fullmatch(r"local|auto|[^/\s]+:\d+", address):
+        raise click.BadParameter(f"'{address}': expected local, auto, or HOST:PORT of the head")
+    if devices not in ("cpu", "cuda"):
+        raise click.UsageError("with --ray say --device cuda; Ray gives each worker its GPU")

@@ -14,10 +14,10 @@ from vp3d_cli.types import Double, Float, Track2D, Track3D
 # The distance from the root-relative truth that counts as right, metres.
 RIGHT_M = 0.1
 # Weights of `features`, then what each joint adds.
-WEIGHTS = (0.483, -0.401, -1.436, -0.434)
+WEIGHTS = (0.509, -0.398, -1.256, -0.517)
 JOINTS = {
-    "elbow": -1.25, "foot": -2.117, "head": -1.703, "hip": 2.703, "knee": -0.99, "neck": -1.361,
-    "shoulder": -0.707, "spine": -0.168, "thorax": -0.639, "wrist": -2.058,
+    "elbow": -1.293, "foot": -2.141, "head": -1.705, "hip": 2.407, "knee": -1.051, "neck": -1.357,
+    "shoulder": -0.812, "spine": -0.201, "thorax": -0.66, "wrist": -2.018,
 }  # fmt: skip
 # Where two people are mixed up all else is worthless. How often that is was not measured.
 _AT_RISK = 0.7
