@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tests.walkers import FIGURE
 from vp3d_cli import skeletons
 from vp3d_cli.lift.checkpoint import Checkpoint
 from vp3d_cli.lift.config import LifterConfig
@@ -17,14 +18,6 @@ from vp3d_cli.lift.model import TemporalModel
 from vp3d_cli.refine import reprojection
 from vp3d_cli.types import Camera, Float, Result, Track2D, Track3D, VideoInfo
 
-# A standing figure from the hip, metres, camera axes: Human3.6M-17, then nose, eyes, ears. He
-# faces the camera: his left is on the right of the picture.
-_FIGURE = """
-0 0 0  -.1 .02 0  -.1 .45 0  -.1 .89 0  .1 .02 0  .1 .45 0  .1 .89 0  0 -.23 0  0 -.47 0
-0 -.57 -.02  0 -.69 0  .16 -.45 0  .2 -.17 0  .2 .07 -.02  -.16 -.45 0  -.2 -.17 0  -.2 .07 -.02
-0 -.6 -.1  .03 -.63 -.08  -.03 -.63 -.08  .07 -.61 0  -.07 -.61 0
-"""
-FIGURE: Float = np.array(_FIGURE.split(), np.float32).reshape(22, 3)
 FOCAL = 900.0
 SIZE = (1280, 720)
 FPS = Fraction(25)

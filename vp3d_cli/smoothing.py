@@ -23,13 +23,19 @@ from vp3d_cli.types import Double, Real
 _ORDER = 3
 # Times that stand still or go back would divide by zero.
 _LEAST_STEP_S = 1e-4
+# How much stiffer neighbours may be joined than they are held to their values: beyond, doubles do
+# not tell what the values are. A cutoff below a 300th of the frame rate is raised by it.
+_STIFFEST = 1e11
+# What is unknown is held to its neighbours by this share of the largest weight.
+_TRACE = 1e-4
 
 
 def smooth(values: Real, weights: Real, times_s: Real, cutoff_hz: float) -> Double:
     """Smooth columns over time.
 
     Args:
-        values: (T, ...) where NaN counts as unknown, and is filled in.
+        values: (T, ...) where NaN counts as unknown, and is filled in: in between along a smooth
+            curve, before and after by what is next to it.
         weights: (T, ...) at least 0, how much each value counts; broadcast to `values`. Columns
             share the same work if their weights are alike, so give (T, J, 1) for (T, J, 3).
         times_s: (T,) ascending.
@@ -54,30 +60,35 @@ def smooth(values: Real, weights: Real, times_s: Real, cutoff_hz: float) -> Doub
     columns = np.where(known, values, 0).reshape(length, groups, -1)
     counted = per_value.reshape(length, groups, -1)[..., 0]
     steps = np.maximum(np.diff(np.asarray(times_s, np.float64)), _LEAST_STEP_S)
-    penalty = _penalty(steps, cutoff_hz)
     spacing = np.concatenate([steps[:1], (steps[1:] + steps[:-1]) / 2, steps[-1:]])
+    times = np.concatenate([[0], np.cumsum(steps)])
+    penalty = _penalty(times, spacing, cutoff_hz)
     smoothed = np.full_like(columns, np.nan)
     for group in range(groups):
         weight = counted[:, group] * spacing
         if np.count_nonzero(weight) > 0:
-            smoothed[:, group] = _solve(penalty, weight, columns[:, group])
+            smoothed[:, group] = _solve(penalty, weight, columns[:, group], times)
     return smoothed.reshape(values.shape)
 
 
-def _solve(penalty: Double, weight: Double, columns: Double) -> Double:
+def _solve(penalty: Double, weight: Double, columns: Double, times: Double) -> Double:
     """The minimum for columns (T, C) of one weight (T,)."""
     from scipy.linalg import solveh_banded
 
     matrix = penalty.copy()
-    # A trace of weight everywhere: fewer known values than unknown polynomials have a solution.
-    matrix[-1] += weight + 1e-9 * weight.max()
-    return np.asarray(solveh_banded(matrix, weight[:, None] * columns, check_finite=False))
+    # Polynomials through a few known values would soon be far away from them.
+    known, trace = weight > 0, _TRACE * weight.max()
+    held = [np.interp(times, times[known], column[known]) for column in columns.T]
+    matrix[-1] += weight + trace
+    # Around the mean: rounding errors are shares of the values.
+    mean = np.average(columns, axis=0, weights=weight)
+    right = weight[:, None] * (columns - mean) + trace * (np.stack(held, -1) - mean)
+    return np.asarray(solveh_banded(matrix, right, check_finite=False) + mean)
 
 
-def _penalty(steps: Double, cutoff_hz: float) -> Double:
+def _penalty(times: Double, spacing: Double, cutoff_hz: float) -> Double:
     """tau⁶ D' D as the upper diagonals (4, T) that `solveh_banded` takes."""
-    length = len(steps) + 1
-    times = np.concatenate([[0], np.cumsum(steps)])
+    length = len(times)
     count = length - _ORDER
     # Third derivative of the cubic through four neighbours, by divided differences.
     stencil = np.empty((count, _ORDER + 1))
@@ -86,11 +97,13 @@ def _penalty(steps: Double, cutoff_hz: float) -> Double:
         here = times[i : i + count]
         stencil[:, i] = math.factorial(_ORDER) / np.prod([here - other for other in others], 0)
     lasting = (times[_ORDER:] - times[:-_ORDER]) / _ORDER
-    scale = (2 * np.pi * cutoff_hz) ** (-2 * _ORDER)
+    scale = (2 * np.pi * cutoff_hz) ** (-2 * _ORDER) * lasting
+    least = np.min([spacing[k : k + count] for k in range(_ORDER + 1)], 0)
+    scale = np.minimum(scale, _STIFFEST * least / np.square(stencil).max(1))
     bands = np.zeros((_ORDER + 1, length))
     for i in range(_ORDER + 1):
         for k in range(i, _ORDER + 1):
-            product = scale * lasting * stencil[:, i] * stencil[:, k]
+            product = scale * stencil[:, i] * stencil[:, k]
             bands[_ORDER - (k - i), k : k + count] += product
     return bands
 
@@ -123,9 +136,9 @@ class OneEuro:
         fresh = np.isnan(self._value) & np.isfinite(value)
         last = np.where(fresh, value, self._value)
         value = np.where(np.isnan(value), last, value)
-        speed = self._speed + _share(self.speed_cutoff_hz, step) * (
-            (value - last) / step - self._speed
-        )
+        # Nothing was seen yet where both are NaN; a speed that is NaN would stay so.
+        moving = np.nan_to_num(value - last) / step
+        speed = self._speed + _share(self.speed_cutoff_hz, step) * (moving - self._speed)
         cutoff = self.cutoff_hz + self.beta * np.abs(speed)
         moved: Double = last + _share(cutoff, step) * (value - last)
         self._value, self._speed = moved, speed

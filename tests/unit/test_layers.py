@@ -16,6 +16,7 @@ PACKAGE = Path(vp3d_cli.__file__).parent
 
 # What everything may import, and what imports nothing above itself.
 FOUNDATION = {
+    "bones",
     "datasets",
     "device",
     "errors",
@@ -24,6 +25,7 @@ FOUNDATION = {
     "keypoints",
     "npz",
     "overlap",
+    "palette",
     "pickles",
     "pose_file",
     "registry",
@@ -37,7 +39,7 @@ FOUNDATION = {
     "weights",
 }
 # What stands above the stages. Every other room is a stage, a new one included.
-ABOVE = {"train", "evaluate", "pipeline", "provision", "batch", "cli", ""}
+ABOVE = {"train", "evaluate", "report", "pipeline", "provision", "batch", "cli", ""}
 NUMPY_ONLY = {"types", "errors", "geometry", "evaluate.metrics", "evaluate.protocol"}
 
 # Third party: the only modules or rooms that may import it.

@@ -18,6 +18,7 @@ _LABELS = {
     "fetch": "Fetching",
     "lift": "Lifting to 3D",
     "render": "Rendering",
+    "report": "Taking pictures",
     "train": "Training",
 }
 

@@ -15,8 +15,22 @@ from vp3d_cli import __version__, choices, origin, registry
 from vp3d_cli.choices import Choice
 from vp3d_cli.detect._base import BatchDetector, Detector, DetectorOptions, RememberingDetector
 from vp3d_cli.device import torch_device
+from vp3d_cli.errors import NoFramesError
 from vp3d_cli.options import Options
-from vp3d_cli.types import Bool, Detections, Frame, Int, Json, Keypoints2D, Skeleton, VideoInfo
+from vp3d_cli.pipeline.surroundings import Surroundings
+from vp3d_cli.scene import with_colours
+from vp3d_cli.types import (
+    Bool,
+    Detections,
+    Float,
+    Frame,
+    Int,
+    Json,
+    Keypoints2D,
+    Skeleton,
+    Span,
+    VideoInfo,
+)
 from vp3d_cli.video import VideoReader, probe
 
 _log = logging.getLogger(__name__)
@@ -98,6 +112,7 @@ class FirstHalf:
         self,
         progress: Progress | None = None,
         *,
+        span: Span | None = None,
         by_index: bool = False,
         on_decoded: Callable[[int], None] | None = None,
     ) -> Keypoints2D:
@@ -105,19 +120,31 @@ class FirstHalf:
 
         Args:
             progress: see `estimate`.
+            span: only this part of what `options` ask for.
             by_index: `detect_every` counts from the video's first frame, not from `start_s`.
             on_decoded: see `VideoReader`.
         """
         options, seen = self._options, _Seen()
-        with VideoReader(self._path, options.start_s, options.end_s, on_decoded) as reader:
+        around = Surroundings(options.start_s, options.end_s, span, watched=not options.faithful)
+        with VideoReader(self._path, around.start_s, around.end_s, on_decoded) as reader:
             info = reader.info
             _log.debug("reading %d x %d at %.4g frames/s", info.width, info.height, float(info.fps))
-            total = _frames_expected(info, options)
-            found = _detections(reader, self._detector, options.detect_every, by_index=by_index)
-            for sight in self._announced(found, total):
-                seen.add(*sight)
+            total = _frames_expected(info, around.wanted_start_s, around.wanted_end_s)
+            found = _detections(
+                around.wanted(reader),
+                self._detector,
+                options.detect_every,
+                by_index=by_index,
+                colours=not options.faithful,
+            )
+            for index, time_s, people in self._announced(found, total):
+                seen.add(index, time_s, people)
+                number = index if by_index else len(seen.frames) - 1
+                around.add(index, people if number % options.detect_every == 0 else None)
                 if progress:
                     progress("detect", len(seen.frames), total)
+        if not seen.frames:
+            raise NoFramesError(f"{self._path}: has no frame in this part")
         if reader.warning:
             _log.warning("%s", reader.warning)
         provenance = {
@@ -128,6 +155,7 @@ class FirstHalf:
             "warnings": [_without_folder(reader.warning, self._path)] if reader.warning else [],
         }
         keypoints = seen.keypoints(info, self.skeleton, provenance)
+        keypoints = dataclasses.replace(keypoints, **around.columns())
         return keypoints if self._given is None else _of_the_file(self._given, keypoints)
 
     def _announced(self, found: Iterator[Found], total: int | None) -> Iterator[Found]:
@@ -156,12 +184,18 @@ def _without_folder(warning: str, path: Path) -> str:
 
 
 def _detections(
-    frames: Iterable[Frame], detector: Detector, every: int, *, by_index: bool = False
+    frames: Iterable[Frame],
+    detector: Detector,
+    every: int,
+    *,
+    by_index: bool = False,
+    colours: bool = True,
 ) -> Iterator[Found]:
     """Each frame with the people in it, looked for in each `every`th frame and in the last.
 
     Of frames that are passed over only the number and the time are kept. With `by_index` the
-    frame's index counts, not how many frames came before it.
+    frame's index counts, not how many frames came before it. With `colours` those of people's
+    clothes are looked at.
     """
     at_once = detector.batch_size if isinstance(detector, BatchDetector) else 1
     waiting: list[tuple[int, float]] = []
@@ -171,7 +205,11 @@ def _detections(
         if is_last or (frame.index if by_index else number) % every == 0:
             chosen.append(frame)
         if is_last or len(chosen) == at_once:
-            people = dict(zip((f.index for f in chosen), _looked(chosen, detector), strict=True))
+            found = _looked(chosen, detector)
+            if colours:
+                looks = zip(found, chosen, strict=True)
+                found = [with_colours(p, f.image, detector.skeleton) for p, f in looks]
+            people = dict(zip((f.index for f in chosen), found, strict=True))
             yield from ((index, time_s, people.get(index)) for index, time_s in waiting)
             waiting, chosen = [], []
 
@@ -232,10 +270,11 @@ class _Seen:
 def _of_the_file(given: Keypoints2D, video: Keypoints2D) -> Keypoints2D:
     """Keypoints from a file, at the frames of a video that were read."""
     rows = np.isin(given.frames, np.asarray(video.frames_read))
+    people = given.people.select(rows)
     return dataclasses.replace(
         video,
         frames=given.frames[rows],
-        people=given.people.select(rows),
+        people=dataclasses.replace(people, colours=_colours(given, video)[rows]),
         track_ids=None if given.track_ids is None else given.track_ids[rows],
         looked_at=_looked_at(given, np.asarray(video.frames_read)),
         provenance={
@@ -244,6 +283,15 @@ def _of_the_file(given: Keypoints2D, video: Keypoints2D) -> Keypoints2D:
             "keypoints": origin.file_of(given),
         },
     )
+
+
+def _colours(given: Keypoints2D, video: Keypoints2D) -> Float:
+    """Of everybody in a file, as it tells, or else as they were seen in the video."""
+    colours = given.people.colours.copy()
+    rows = np.flatnonzero(np.isin(given.frames, video.frames))
+    unknown = ~np.isfinite(colours[rows]).all(1)
+    colours[rows[unknown]] = video.people.colours[unknown]
+    return colours
 
 
 def _looked_at(given: Keypoints2D, frames: Int) -> Bool | None:
@@ -259,11 +307,11 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def _frames_expected(video: VideoInfo, options: Options) -> int | None:
+def _frames_expected(video: VideoInfo, start_s: float | None, end_s: float | None) -> int | None:
     if video.num_frames is None:
         return None
-    if options.start_s is None and options.end_s is None:
+    if start_s is None and end_s is None:
         return video.num_frames
     length_s = float(video.num_frames / video.fps)
-    end_s = length_s if options.end_s is None else min(options.end_s, length_s)
-    return max(1, round((end_s - (options.start_s or 0)) * video.fps))
+    end_s = length_s if end_s is None else min(end_s, length_s)
+    return max(1, round((end_s - (start_s or 0)) * video.fps))

@@ -113,9 +113,11 @@ class Refining:
         """As tall as `--height` says: all lengths, distances too, in proportion."""
         wanted = self._options.height_of(person.track_id)
         tall = bones.stature(person)
-        if wanted is None or not np.isfinite(tall) or tall <= 0:
+        if wanted is None or not np.isfinite(tall) or tall <= bones.ANKLE_HEIGHT_M:
             return person
-        share = np.float32(wanted / tall)
+        # What is below the ankles is the same for all.
+        sole = bones.ANKLE_HEIGHT_M
+        share = np.float32((wanted - sole) / (tall - sole))
         return dataclasses.replace(
             person,
             joints=person.joints * share,

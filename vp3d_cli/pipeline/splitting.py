@@ -1,8 +1,9 @@
 """One long video in parts: each is detected by itself, and together they equal the whole.
 
-Parts need no overlap: they abut at presentation times, a detector that remembers nothing sees in
-a frame what it sees there in the whole video, and what looks across frames, tracking and lifting,
-runs over the joined keypoints.
+Parts abut at presentation times, a detector that remembers nothing sees in a frame what it sees
+there in the whole video, and what looks across frames, tracking and lifting, runs over the joined
+keypoints. Only cuts and the camera's motion are seen by comparing pictures: for them a part looks
+at the frames around it too (see `surroundings`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -79,15 +81,15 @@ def detect_span(
     Raises:
         VideoError, WeightsError, BackendUnavailableError: as `detect_video`.
     """
-    part = dataclasses.replace(options, start_s=span.start_s, end_s=span.end_s)
-    half = FirstHalf(path, part, models.detector if models else None)
+    half = FirstHalf(path, options, models.detector if models else None)
 
     def skipped(frames: int) -> None:
         if progress:
             progress("skip", frames, None)
 
     try:
-        return half.run(progress, by_index=options.start_s is None, on_decoded=skipped)
+        by_index = options.start_s is None
+        return half.run(progress, span=span, by_index=by_index, on_decoded=skipped)
     except NoFramesError:
         if span.number == 0:
             raise
@@ -118,6 +120,7 @@ def joined(parts: Sequence[Keypoints2D | None], options: Options) -> Keypoints2D
     fields = (field.name for field in dataclasses.fields(Detections))
     table = {name: np.concatenate([getattr(p, name) for p in people]) for name in fields}
     looked_at = np.concatenate(looked)
+    scene = {name: _concatenated(found, name) for name in ("cuts", "drift")}
     return dataclasses.replace(
         last,
         frames=np.concatenate([part.frames[kept] for part, kept in zip(found, rows, strict=True)]),
@@ -126,6 +129,7 @@ def joined(parts: Sequence[Keypoints2D | None], options: Options) -> Keypoints2D
         frames_read=read,
         times_s=np.concatenate([np.asarray(part.times_s) for part in found]),
         looked_at=None if looked_at.all() else looked_at,
+        **scene,
     )
 
 
@@ -136,6 +140,12 @@ def _looked_at(part: Keypoints2D, every: int) -> Bool:
     if every > 1 and frames[-1] % every:
         looked[-1] = False
     return looked
+
+
+def _concatenated(parts: Sequence[Keypoints2D], name: str) -> Any:
+    """A column of all parts; None where one does not have it."""
+    columns = [getattr(part, name) for part in parts]
+    return None if any(column is None for column in columns) else np.concatenate(columns)
 
 
 def _all(part: Keypoints2D) -> Bool:

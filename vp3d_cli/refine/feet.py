@@ -21,6 +21,8 @@ _HIGHEST_M = 0.28
 _LEAST_S = 0.1
 # Time over which a foot that is held is let go, seconds.
 _EASE_S = 0.1
+# Times that stand still or go back would divide by zero.
+_LEAST_STEP_S = 1e-4
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,9 @@ def contacts(feet: Real, times_s: Real, heights: Real | None = None) -> Bool:
 
 def _speeds(feet: Real, times_s: Real) -> Double:
     """Speeds (T, 2) in metres a second, the part along the line of sight counting less."""
-    velocity = np.gradient(feet.astype(np.float64), np.maximum.accumulate(times_s), axis=0)
+    steps = np.maximum(np.diff(times_s), _LEAST_STEP_S)
+    times = np.concatenate([[0], np.cumsum(steps)])
+    velocity = np.gradient(feet.astype(np.float64), times, axis=0)
     sight = feet / np.maximum(np.linalg.norm(feet, axis=-1, keepdims=True), 1e-6)
     along = (velocity * sight).sum(-1)
     across = np.linalg.norm(velocity - along[..., None] * sight, axis=-1)

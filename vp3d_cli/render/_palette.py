@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from vp3d_cli.palette import Colour as Colour
+from vp3d_cli.palette import accent as accent
 from vp3d_cli.types import Float, Result, Skeleton
-
-Colour = tuple[int, int, int]
 
 CANVAS: Colour = (20, 15, 13)
 PANEL_TOP: Colour = (46, 37, 33)
@@ -29,21 +29,6 @@ SIDES: dict[str, Colour] = {
     "right": (255, 168, 64),
     "middle": (228, 224, 220),
 }
-
-_ACCENTS: tuple[Colour, ...] = (
-    (191, 212, 45),
-    (182, 114, 244),
-    (53, 224, 250),
-    (250, 139, 167),
-    (98, 220, 134),
-    (133, 113, 251),
-    (221, 214, 205),
-)
-
-
-def accent(track_id: int) -> Colour:
-    """The colour that marks one person in the video and in the 3D view."""
-    return _ACCENTS[(track_id - 1) % len(_ACCENTS)]
 
 
 def mix(a: Colour, b: Colour, share: float) -> Colour:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from vp3d_cli.errors import DataError
@@ -97,6 +99,14 @@ def filled_track(
         observed=observed,
         skeleton=skeleton,
     )
+
+
+def between(track: Track2D) -> Track2D:
+    """The track with the rows that were filled in filled anew from what was observed."""
+    seen = np.flatnonzero(track.observed)
+    filled = _interpolated(track.times_s, track.times_s[seen], track.keypoints[seen])
+    keypoints = np.where(track.observed[:, None, None], track.keypoints, filled)
+    return replace(track, keypoints=keypoints)
 
 
 def _interpolated(at: Real, seen_at: Real, values: Float) -> Float:

@@ -31,15 +31,28 @@ def keep_ids(
     Raises:
         DataError: an id is twice in a frame.
     """
+    tracks, _, told = keep_people(keypoints, max_gap_s)
+    return tracks, told
+
+
+def keep_people(
+    keypoints: Keypoints2D, max_gap_s: float = MAX_GAP_S
+) -> tuple[tuple[Track2D, ...], tuple[tuple[int, ...], ...], tuple[str, ...]]:
+    """As `keep_ids`; between the two also the ids of tracks that are one person by the file.
+
+    Raises:
+        DataError: an id is twice in a frame.
+    """
     ids = keypoints.track_ids
     if ids is None or ids.min(initial=1) < 1:
         raise ValueError(f"track_ids: expected numbers from 1, got {ids}")
     if not len(ids):
-        return (), ()
+        return (), (), ()
     _require_once(keypoints.frames, ids)
     clock, looks = clock_of(keypoints), looked_at(keypoints)
     tracks: list[Track2D] = []
     split: list[str] = []
+    same: list[list[int]] = []
     next_id = int(ids.max()) + 1
     by_id = np.argsort(ids, kind="stable")
     for rows in np.split(by_id, np.flatnonzero(np.diff(ids[by_id])) + 1):
@@ -47,6 +60,7 @@ def keep_ids(
         gone_s = np.diff(np.interp(frames, *clock))
         missed = np.diff(np.searchsorted(looks, frames)) > 1
         long = np.flatnonzero(missed & (gone_s > max_gap_s + _ROUNDING_S)) + 1
+        same.append([])
         for number, part in enumerate(np.split(rows, long)):
             track_id, seen = int(ids[part[0]]), keypoints.frames[part]
             if number > 0:
@@ -55,7 +69,10 @@ def keep_ids(
             people = keypoints.people.select(part)
             track = filled_track(track_id, seen, people, clock, keypoints.skeleton, looks=looks)
             tracks.append(track)
-    return tuple(sorted(tracks, key=lambda t: t.track_id)), _told(split, max_gap_s)
+            same[-1].append(track_id)
+    numbered = tuple(sorted(tracks, key=lambda t: t.track_id))
+    groups = tuple(tuple(group) for group in same if len(group) > 1)
+    return numbered, groups, _told(split, max_gap_s)
 
 
 def _told(split: list[str], max_gap_s: float) -> tuple[str, ...]:
