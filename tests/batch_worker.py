@@ -33,6 +33,7 @@ from vp3d_cli.batch import work, worker
 from vp3d_cli.batch.values import Answer, Beat, Done, Job, Setup
 from vp3d_cli.choices import Choice
 from vp3d_cli.errors import DiskFullError, NoFramesError, VideoError
+from vp3d_cli.lift.config import LifterConfig
 from vp3d_cli.options import Options
 from vp3d_cli.pipeline import Models, detecting, lifting, splitting
 from vp3d_cli.pipeline.detecting import LoadedDetector
@@ -85,6 +86,7 @@ class Flat:
     """Joints that follow from the keypoints."""
 
     name = "flat"
+    config = LifterConfig((1,), 8)
     skeleton_in = skeletons.get("coco17")
 
     def __init__(self, name: str) -> None:
@@ -103,6 +105,19 @@ class Flat:
         zero_root: bool = True,
     ) -> tuple[Track3D, ...]:
         return tuple(factories.make_track3d(track) for track in tracks)
+
+
+def _run_out_of_memory() -> None:
+    """Take more than the system allows this process, as a large video on a small machine would."""
+    import resource
+
+    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (taken + (64 << 20), before[1]))
+    try:
+        np.ones(256 << 20, np.uint8)
+    finally:  # the same process may run other tests
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def write_clip(path: Path, frames: int = 12, more: str = "") -> Path:
@@ -170,7 +185,7 @@ def fake_models(options: Options) -> Models:
 
 def _fail(fault: str) -> None:
     if "memory" in fault:
-        raise MemoryError
+        _run_out_of_memory()
     if "full" in fault:
         raise DiskFullError("results: the disk is full")
     marker = Path(os.environ.get("VP3D_TEST_LOG", "/nowhere") + f".{fault}")

@@ -38,6 +38,8 @@ def foreign(found: Keypoints2D, vp3d: Run) -> Path:
         provenance={},
         frames_read=None,
         times_s=None,
+        cuts=None,
+        drift=None,
         width=None,
         height=None,
         fps=None,
@@ -89,11 +91,15 @@ def test_times_and_frames_survive_the_file(found: Keypoints2D, tmp_path: Path) -
         people=found.people.select(slice(0)),
         frames_read=frames,
         times_s=times_s,
+        cuts=frames == 20,
+        drift=np.linspace(0, 1, len(frames), dtype=np.float32),
     )
     keypoints.write(timed, tmp_path / "a.npz")
     read = keypoints.read(tmp_path / "a.npz")
     np.testing.assert_array_equal(read.frames_read, frames)
     np.testing.assert_array_equal(read.times_s, times_s)
+    np.testing.assert_array_equal(read.cuts, timed.cuts)
+    np.testing.assert_array_equal(read.drift, timed.drift)
 
 
 def test_other_tools_ids_are_kept(vp3d: Run, foreign: Path) -> None:
