@@ -15,6 +15,8 @@ are:
   root too
 - `keypoints`: file name, format and SHA-256, where the 2D came from a file
 - `warnings`: sentences, as printed
+- `same_person`: lists of track ids that are of one person, who was gone in between; `repaired`: of
+  how many frames of a track left and right were put back; `cuts`: first frames of other shots
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
+from vp3d_cli import registry
 from vp3d_cli.cli import _console
 from vp3d_cli.errors import OutputError
 from vp3d_cli.options import PARTS
@@ -265,9 +266,7 @@ lifting_options = together(
         metavar="HZ",
         help="What moves faster is taken for noise, in 2D and 3D; no lag. Raw joints are kept too.",
     ),
-    click.option(
-        "--foot-lock", is_flag=True, help="Bend legs so that feet stay where they stand."
-    ),
+    click.option("--foot-lock", is_flag=True, help="Bend legs so that feet stay where they stand."),
     click.option(
         "--without",
         multiple=True,
@@ -286,9 +285,24 @@ lifting_options = together(
 result_options = together(
     click.option("--json", "as_json", is_flag=True, help="Also write the poses as JSON beside it."),
     click.option(
+        "--export",
+        "formats",
+        type=click.Choice([name for name in registry.names("export") if name != "npz"]),
+        multiple=True,
+        metavar="FORMAT",
+        help="Also write the poses in another format beside it; may be repeated. "
+        "`vp3d export --help` lists them.",
+    ),
+    click.option(
         "--render",
         type=click.Path(path_type=Path),
         metavar="MP4",
         help="Also write a video with the skeletons and a 3D view.",
+    ),
+    click.option(
+        "--people",
+        type=click.Path(path_type=Path),
+        metavar="PNG",
+        help="Also write a picture that shows who has which id, for --person.",
     ),
 )

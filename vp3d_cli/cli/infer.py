@@ -50,7 +50,9 @@ def COMMAND(  # noqa: N802  (every command file defines COMMAND)
     example: bool,
     out: Path | None,
     as_json: bool,
+    formats: tuple[str, ...],
     render: Path | None,
+    people: Path | None,
     **asked: Any,
 ) -> None:
     """Find the people in VIDEO and write their 3D joints.
@@ -61,6 +63,8 @@ def COMMAND(  # noqa: N802  (every command file defines COMMAND)
     Examples:
       vp3d infer input.mp4 --out pose.npz
       vp3d infer input.mp4 --out pose.npz --json --render overlay.mp4
+      vp3d infer input.mp4 --out pose.npz --export csv --export trc
+      vp3d infer input.mp4 --people who.png                  # then: --person 2
       vp3d infer input.mp4 --person largest --start 1:05 --end 1:20
       vp3d infer --example --render overlay.mp4
     """
@@ -78,7 +82,7 @@ def COMMAND(  # noqa: N802  (every command file defines COMMAND)
 
     options = Options(**asked)
     inputs = [video, options.keypoints, Path(options.lifter)]
-    outputs = Outputs(out or Path(f"{video.stem}.npz"), as_json, render, inputs)
+    outputs = Outputs(out or Path(f"{video.stem}.npz"), as_json, formats, render, people, inputs)
     from vp3d_cli.pipeline import estimate
 
     with _console.progress() as progress:

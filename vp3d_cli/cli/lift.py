@@ -69,7 +69,9 @@ def COMMAND(  # noqa: N802
     keypoints: Path,
     out: Path,
     as_json: bool,
+    formats: tuple[str, ...],
     render: Path | None,
+    people: Path | None,
     format_name: str,
     video: Path | None,
     size: tuple[int, int] | None,
@@ -91,7 +93,10 @@ def COMMAND(  # noqa: N802
     from vp3d_cli.options import Options
 
     options = Options(**asked)
-    outputs = Outputs(out, as_json, render, [keypoints, video, Path(options.lifter)])
+    if people and video is None:
+        raise click.UsageError("--people shows pictures of the video; give --video too")
+    inputs = [keypoints, video, Path(options.lifter)]
+    outputs = Outputs(out, as_json, formats, render, people, inputs)
     from vp3d_cli.pipeline import lift_keypoints
 
     found = _read(keypoints, format_name, video_name, video, size, fps)

@@ -133,10 +133,9 @@ def lift_videos(
     for number, (path, seen) in enumerate(found.items(), start=1):
         try:
             video = dataclasses.replace(origin.video_of(seen), path=path)
-            tracks, warnings = people(seen, options)
-            if not tracks:
-                warnings.append(nobody(seen) + "; left out")
-            for warning in warnings:
+            told = people(seen, options)
+            tracks = told.tracks
+            for warning in told.warnings if tracks else (nobody(seen) + "; left out",):
                 _log.warning("%s", warning)
             if tracks:
                 camera = camera_of(video, options.focal_px)

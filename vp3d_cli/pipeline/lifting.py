@@ -15,6 +15,7 @@ from vp3d_cli.errors import SkeletonMismatchError
 from vp3d_cli.options import Options
 from vp3d_cli.pipeline import refining, timing
 from vp3d_cli.pipeline.cameras import camera_of
+from vp3d_cli.track import Tracked
 from vp3d_cli.types import (
     Camera,
     Json,
@@ -99,17 +100,16 @@ class SecondHalf:
         self, keypoints: Keypoints2D, video: VideoInfo, progress: Progress | None = None
     ) -> Result:
         """Find out who is who, and lift everybody who was asked for."""
-        tracks, warnings = people(keypoints, self._options)
-        if not tracks:
-            warnings.append(nobody(keypoints))
+        told = people(keypoints, self._options)
+        warnings = list(told.warnings if told.tracks else (nobody(keypoints),))
         for warning in warnings:
             _log.warning("%s", warning)
-        tracks2d = track.select_people(tracks, self._options.person)
+        tracks2d = track.select_people(told.tracks, self._options.person, told.same_person)
         camera = camera_of(video, self._options.focal_px)
         with one_thread():  # the same bits with any number of cores, and hardly slower
             if self._options.faithful:
-                told = _counted(progress, tracks2d)
-                tracks3d = self._lifter.lift(tracks2d, video, camera, told, zero_root=False)
+                counted = _counted(progress, tracks2d)
+                tracks3d = self._lifter.lift(tracks2d, video, camera, counted, zero_root=False)
                 world = World.unknown("not looked for in faithful results")
             else:
                 moves = refining.camera_moves(keypoints)
@@ -126,6 +126,9 @@ class SecondHalf:
                 "warnings": [*origin.warnings_of(keypoints), *warnings],
                 "lifter": self._loaded.describe(),
                 "options": self._options.to_json_after(origin.options_of(keypoints)),
+                "same_person": [list(ids) for ids in told.same_person],
+                "repaired": {str(track_id): frames for track_id, frames in told.repaired},
+                "cuts": _cuts(keypoints),
             },
             world=world,
         )
@@ -175,17 +178,27 @@ def _counted(
     return lifted
 
 
-def people(keypoints: Keypoints2D, options: Options) -> tuple[tuple[Track2D, ...], list[str]]:
+def people(keypoints: Keypoints2D, options: Options) -> Tracked:
     """Who is who over time, and what there is to say about it."""
     if options.faithful:
-        return track.best_of_each_frame(keypoints), []
-    gap_s = track.MAX_GAP_S if options.max_gap_s is None else options.max_gap_s
-    if keypoints.track_ids is not None:
-        tracks, warnings = track.keep_ids(keypoints, gap_s)
-        return tracks, list(warnings)
+        return Tracked(track.best_of_each_frame(keypoints))
     # A detector sees ghosts; other files were looked through before, so everybody is believed.
     found = origin.detector_of(keypoints)["name"] != origin.UNKNOWN
-    return track.associate(keypoints, gap_s, track.PRESENCE_S if found else 0.0), []
+    return track.identify(
+        keypoints,
+        track.MAX_GAP_S if options.max_gap_s is None else options.max_gap_s,
+        track.PRESENCE_S if found else 0.0,
+        appearance=options.does("appearance"),
+        repair=options.does("repair"),
+    )
+
+
+def _cuts(keypoints: Keypoints2D) -> list[int]:
+    """The first frames of other shots."""
+    if keypoints.cuts is None or keypoints.frames_read is None:
+        return []
+    frames: list[int] = keypoints.frames_read[keypoints.cuts].tolist()
+    return frames
 
 
 def nobody(keypoints: Keypoints2D) -> str:

@@ -32,9 +32,9 @@ _OUTLIER = 0.02
 _ROUNDS = 3
 # What joints are called where the ground is looked for.
 _SKELETONS = ("coco17", "h36m17")
-# The background moves by so many frame diagonals from frame to frame, in so large a share of
-# them, if the camera moves.
-_DRIFT, _DRIFTING = 0.002, 0.1
+# The background moves by more frame diagonals a second, most of the time, if the camera moves; of
+# cameras on a tripod by 0.001.
+_MOVING_PER_S = 0.03
 
 
 def prepared(track: Track2D, options: Options) -> Track2D:
@@ -161,11 +161,11 @@ class Refining:
 
 
 def camera_moves(keypoints: Keypoints2D) -> bool:
-    """Whether the background moves in many of the frames."""
-    if keypoints.drift is None:
+    """Whether the background moves most of the time."""
+    if keypoints.drift is None or keypoints.fps is None:
         return False
     drift = keypoints.drift[np.isfinite(keypoints.drift)]
-    return bool(len(drift) and (drift > _DRIFT).mean() > _DRIFTING)
+    return bool(len(drift) and np.median(drift) * float(keypoints.fps) > _MOVING_PER_S)
 
 
 def _ankles(track: Track2D, person: Track3D, legs: feet.Legs) -> Double:

@@ -1,0 +1,217 @@
+"""Who is who after people met: looked at again when all is known, by the clothes they wear.
+
+While two people overlap, neither motion nor colours say which detection is whose. Before and
+after, where each is seen clearly, dozens of frames do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from vp3d_cli.track.motion import Motion
+from vp3d_cli.track.person import Person, Sighting, unlike
+from vp3d_cli.types import Float
+
+# Clear sightings that tell somebody's clothes: at least, and at most.
+_FEWEST, _MOST = 3, 60
+# Two stretches of a meeting this close together, seconds, are one.
+_PAUSE_S = 0.25
+# Whoever appears this soon after a meeting, seconds, may have been in it.
+_LATE_S = 1.5
+# How much nearer all clothes must come for people to be exchanged, a person.
+_MARGIN = 0.08
+# Clothes this alike, and this much more alike than anybody else's, are one person's who comes
+# back. Different shirts measured above 0.45, one shirt in other light below 0.35.
+_SAME, _CLEARLY = 0.35, 0.12
+
+
+@dataclass
+class _Meeting:
+    """People who were not clear of each other, from the first of it to the last."""
+
+    first_s: float
+    last_s: float
+    boxes: list[Float]
+    sightings: set[int]  # identities of the objects: who they belong to may yet change
+
+
+def resolve(people: list[Person]) -> list[Person]:
+    """Exchange what follows a meeting between people whose clothes say so.
+
+    Args:
+        people: everybody, with their sightings.
+
+    Returns:
+        Everybody, with sightings of one person as far as colours tell. Who is left without any
+        is gone; sightings are neither lost nor doubled.
+    """
+    sightings = [list(person.sightings) for person in people]
+    for meeting in _meetings(people):
+        _exchange(sightings, meeting)
+    return [_person(seen) for seen in sightings if seen]
+
+
+def rejoin(people: list[Person]) -> list[list[Person]]:
+    """Who comes back: people in groups that are one person each, in order of time."""
+    order = sorted(people, key=lambda p: p.sightings[0].time_s)
+    # Light changes on the way: what somebody looked like first, and last.
+    clothes = [(_worn(p.sightings), _worn(p.sightings[::-1])) for p in order]
+    groups: list[list[int]] = []
+    for new in range(len(order)):
+        choice = _whose_return(new, order, clothes, groups)
+        if choice is None:
+            groups.append([new])
+        else:
+            groups[choice].append(new)
+    return [[order[i] for i in group] for group in groups]
+
+
+def _whose_return(
+    new: int,
+    order: Sequence[Person],
+    clothes: Sequence[tuple[Float | None, Float | None]],
+    groups: list[list[int]],
+) -> int | None:
+    """The group that somebody new belongs to; None where it is nobody's or not clear whose."""
+    mine = clothes[new][0]
+    if mine is None:
+        return None
+    start = order[new].sightings[0].time_s
+    away, free = [], []
+    for group in groups:
+        known = [c for i in group for c in clothes[i] if c is not None]
+        away.append(min((float(unlike(mine, c)) for c in known), default=1.0))
+        free.append(all(order[i].last.time_s < start for i in group))
+    if not away:
+        return None
+    # A stranger who is here at the same time and dressed alike shows that clothes do not tell.
+    while_here = [
+        float(unlike(mine, c))
+        for i, (c, _) in enumerate(clothes)
+        if i > new and c is not None and order[i].sightings[0].time_s <= order[new].last.time_s
+    ]
+    best = min((g for g in range(len(groups)) if free[g]), key=lambda g: away[g], default=None)
+    if best is None or away[best] > _SAME:
+        return None
+    others = [away[g] for g in range(len(groups)) if g != best] + while_here
+    return best if min(others, default=1.0) - away[best] >= _CLEARLY else None
+
+
+def _meetings(people: Sequence[Person]) -> list[_Meeting]:
+    """Stretches in which somebody is not clear, joined where they overlap in time and place."""
+    runs = [run for person in people for run in _unclear(person.sightings)]
+    meetings: list[_Meeting] = []
+    for mine in sorted(runs, key=lambda run: run.first_s):
+        rest = []
+        for other in meetings:
+            in_time = mine.first_s <= other.last_s + _PAUSE_S
+            if in_time and any(_touch(a, b) for a in mine.boxes for b in other.boxes):
+                mine.sightings |= other.sightings
+                mine.first_s = min(mine.first_s, other.first_s)
+                mine.last_s = max(mine.last_s, other.last_s)
+                mine.boxes += other.boxes
+            else:
+                rest.append(other)
+        meetings = [*rest, mine]
+    return sorted(meetings, key=lambda meeting: meeting.first_s)
+
+
+def _unclear(sightings: Sequence[Sighting]) -> Iterator[_Meeting]:
+    """One person's part in each meeting."""
+    run: list[Sighting] = []
+    for sighting in sightings:
+        if sighting.is_clear:
+            continue
+        if run and sighting.time_s - run[-1].time_s > _PAUSE_S:
+            yield _part(run)
+            run = []
+        run.append(sighting)
+    if run:
+        yield _part(run)
+
+
+def _part(run: Sequence[Sighting]) -> _Meeting:
+    return _Meeting(run[0].time_s, run[-1].time_s, [_around(run)], {id(s) for s in run})
+
+
+def _around(run: Sequence[Sighting]) -> Float:
+    boxes = np.stack([s.box for s in run])
+    return np.concatenate([boxes[:, :2].min(0), boxes[:, 2:].max(0)])
+
+
+def _touch(a: Float, b: Float) -> bool:
+    return bool((np.maximum(a[:2], b[:2]) <= np.minimum(a[2:], b[2:])).all())
+
+
+def _exchange(sightings: list[list[Sighting]], meeting: _Meeting) -> None:
+    """Give everybody of a meeting what follows it for them, in place."""
+    middle = (meeting.first_s + meeting.last_s) / 2
+    heads, tails = {}, {}
+    for who, seen in enumerate(sightings):
+        is_late = bool(seen) and meeting.first_s <= seen[0].time_s <= meeting.last_s + _LATE_S
+        is_here = any(id(s) in meeting.sightings for s in seen)
+        if not is_here and not is_late:
+            continue
+        before = [s for s in seen if s.time_s < meeting.first_s]
+        after = [s for s in seen if s.time_s > meeting.last_s]
+        if is_here and (worn := _worn(before[::-1])) is not None:
+            heads[who] = worn
+        if (worn := _worn(_until_unclear(after))) is not None:
+            tails[who] = worn
+    if len(heads) < 2 or not tails:
+        return
+    exchanged = _pairs(heads, tails)
+    if not exchanged:
+        return
+    first_parts = {w: [s for s in sightings[w] if s.time_s <= middle] for w in heads | tails}
+    last_parts = {w: [s for s in sightings[w] if s.time_s > middle] for w in heads | tails}
+    taken = set(exchanged.values())
+    for who in exchanged.keys() | taken:
+        if who in exchanged:
+            sightings[who] = first_parts[who] + last_parts[exchanged[who]]
+        else:
+            # Somebody else was them after the meeting.
+            sightings[who] = first_parts[who]
+    for who in exchanged.keys() - taken:
+        # What they did after it was somebody's, but nobody of the meeting's.
+        sightings.append(last_parts[who])
+
+
+def _until_unclear(after: Sequence[Sighting]) -> list[Sighting]:
+    """The sightings up to the next meeting."""
+    clear: list[Sighting] = []
+    for sighting in after:
+        if not sighting.is_clear and len(clear) >= _FEWEST:
+            break
+        clear.append(sighting)
+    return clear
+
+
+def _pairs(heads: dict[int, Float], tails: dict[int, Float]) -> dict[int, int]:
+    """For each person who is exchanged, whose end follows; empty where all stay themselves."""
+    rows, columns = list(heads), list(tails)
+    away = unlike(
+        np.stack([heads[w] for w in rows])[:, None], np.stack([tails[w] for w in columns])[None]
+    ).astype(np.float64)
+    biased = away - 2 * _MARGIN * (np.array(rows)[:, None] == np.array(columns)[None])
+    chosen = {rows[r]: columns[c] for r, c in zip(*linear_sum_assignment(biased), strict=True)}
+    changed = {h: t for h, t in chosen.items() if h != t}
+    # Who merely ends in the meeting, and somebody new after it: that is for `rejoin` to join.
+    return changed if any(t in heads for t in changed.values()) else {}
+
+
+def _worn(sightings: Iterable[Sighting]) -> Float | None:
+    """The clothes in the first clear sightings; None where there are too few."""
+    seen = [s.colours for s in sightings if s.is_clear and np.isfinite(s.colours).all()][:_MOST]
+    return np.asarray(np.mean(seen, 0), np.float32) if len(seen) >= _FEWEST else None
+
+
+def _person(sightings: list[Sighting]) -> Person:
+    person = Person(Motion(sightings[0].box))
+    for sighting in sightings:
+        person.see(sighting)
+    return person
