@@ -129,7 +129,8 @@ class OneEuro:
         """The next value, smoothed; where it is NaN the last one holds."""
         value = np.asarray(value.astype(np.float64))
         if self._value is None or self._speed is None:
-            self._value, self._speed, self._time_s = value.copy(), np.zeros_like(value), time_s
+            self._value, self._speed = np.array(value, np.float64), np.zeros(value.shape)
+            self._time_s = time_s
             return self._value.copy()
         step = max(time_s - self._time_s, _LEAST_STEP_S)
         self._time_s = time_s

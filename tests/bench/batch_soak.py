@@ -3,7 +3,7 @@
     python tests/bench/batch_soak.py --minutes 70 --workers 2
 
 Short clips of the example, each with other bytes, every twentieth cut off in the middle, go
-through one unattended run, which is then ended by Ctrl-C. Prints, for the driver and its workers,
+through one unattended run, which is then told to end. Prints, for the driver and its workers,
 resident memory and open files in each tenth of the time. Linux only: it reads /proc.
 """
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import subprocess
 import sys
 import tempfile
@@ -101,7 +100,7 @@ def main() -> None:
             if args.out:
                 args.out.write_text(json.dumps(samples))
             sleep(5)
-        run.send_signal(signal.SIGINT)
+        run.terminate()
         code = run.wait(60)
         entries = json.loads((results / "report.json").read_text())["videos"]
     states = {state: sum(e["state"] == state for e in entries) for state in ("done", "failed")}

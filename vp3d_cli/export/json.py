@@ -18,6 +18,7 @@ from vp3d_cli import files, pose_file
 from vp3d_cli.types import Json, Result
 
 SUFFIX = ".json"
+DESCRIPTION = "everything, for other programs; docs/pose.schema.json is its schema"
 
 _PIXEL = "x right, y down, from the top-left corner of the upright frame; pixel centres at +0.5"
 _CAMERA = "x right, y down, z forward"

@@ -8,6 +8,7 @@ from vp3d_cli import npz, pose_file
 from vp3d_cli.types import Result
 
 SUFFIX = ".npz"
+DESCRIPTION = "the pose file itself: NumPy, everything"
 
 
 def write(result: Result, path: Path) -> None:

@@ -143,8 +143,8 @@ def lift_videos(
                     camera = estimated(lifter, tracks, video)
                 _log.info("%s: focal length %.0f px (%s)", path.name, camera.focal_px, camera.how)
                 lifted = lifter.lift(tracks, video, camera)
-                told = origin.provenance_of(seen)
-                videos.append(Result(video, camera, tracks, lifted, told))
+                origins = origin.provenance_of(seen)
+                videos.append(Result(video, camera, tracks, lifted, origins))
         except SkeletonMismatchError:  # of every video
             raise
         except DataError as error:

@@ -166,14 +166,25 @@ def _rounded(height: int, width: int, radius: int) -> Float:
 
 
 def rounded_box(
-    image: Image, left: int, top: int, width: int, height: int, colour: Colour, radius: int
+    image: Image,
+    left: int,
+    top: int,
+    width: int,
+    height: int,
+    colour: Colour,
+    radius: int,
+    alpha: float = 1.0,
 ) -> None:
-    """Fill a rectangle with round corners, px."""
-    blend(image, _rounded(height, width, radius), left, top, colour)
+    """Fill a rectangle with round corners, px; fade it into what it covers by `alpha`."""
+    coverage = _rounded(height, width, radius)
+    blend(image, coverage if alpha == 1 else coverage * np.float32(alpha), left, top, colour)
 
 
 def round_corners(image: Image, radius: int, outside: Colour) -> None:
     """Paint the four corners of `image` with what lies outside, in place."""
+    radius = min(radius, image.shape[0] // 2, image.shape[1] // 2)
+    if radius < 1:
+        return
     keep = _rounded(2 * radius, 2 * radius, radius)
     height, width = image.shape[:2]
     for rows, top in ((slice(0, radius), 0), (slice(radius, None), height - radius)):
@@ -181,14 +192,23 @@ def round_corners(image: Image, radius: int, outside: Colour) -> None:
             blend(image, 1 - keep[rows, columns], left, top, outside)
 
 
-def tag(image: Image, words: str, left: int, top: int, colour: Colour) -> None:
-    """A person's id in a small flag."""
-    width = tag_width(words)
-    rounded_box(image, left, top, width, TAG_HEIGHT, colour, 6)
-    middle = (left + width / 2, top + TAG_HEIGHT / 2)
-    text(image, words, *middle, INK, size=15, weight=1.4, align=0.5)
+def tag(image: Image, words: str, left: int, top: int, colour: Colour, unit: float = 1.0) -> None:
+    """A person's id in a small flag; `unit` is how many times larger than usual."""
+    width, height = tag_width(words, unit), round(TAG_HEIGHT * unit)
+    rounded_box(image, left, top, width, height, colour, round(6 * unit))
+    middle = (left + width / 2, top + height / 2)
+    text(image, words, *middle, INK, size=15 * unit, weight=1.4, align=0.5)
 
 
-def tag_width(words: str) -> int:
+def tag_width(words: str, unit: float = 1.0) -> int:
     """Pixels that a tag takes."""
-    return max(text_width(words, 15, 1.4) + 14, TAG_HEIGHT)
+    wide = text_width(words, 15 * unit, 1.4) + round(14 * unit)
+    return max(wide, round(TAG_HEIGHT * unit))
+
+
+def shortened(words: str, room: float, size: float, weight: float = 1.0) -> str:
+    """As much of a line of text as `room` px hold, with an ellipsis where it is cut."""
+    if text_width(words, size, weight) <= room:
+        return words
+    fits = [k for k in range(len(words)) if text_width(words[:k] + "...", size, weight) <= room]
+    return words[: fits[-1]].rstrip() + "..." if fits else ""

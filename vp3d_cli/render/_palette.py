@@ -1,8 +1,4 @@
-"""The colours of every picture, BGR as OpenCV wants them.
-
-Left and right are orange and blue, which people with any colour blindness tell apart; a
-person's own accent is never one of these two.
-"""
+"""Colours of the pictures that have no theme, and what all of them share."""
 
 from __future__ import annotations
 
@@ -10,25 +6,15 @@ import numpy as np
 
 from vp3d_cli.palette import Colour as Colour
 from vp3d_cli.palette import accent as accent
+from vp3d_cli.render.style import DARK, Theme
 from vp3d_cli.types import Float, Result, Skeleton
 
-CANVAS: Colour = (20, 15, 13)
-PANEL_TOP: Colour = (46, 37, 33)
-PANEL_BOTTOM: Colour = (27, 21, 18)
-FLOOR: Colour = (88, 74, 65)
-GRID: Colour = (140, 122, 110)
-TEXT: Colour = (238, 233, 230)
-MUTED: Colour = (158, 146, 138)
-INK: Colour = (24, 18, 15)
+CANVAS, PANEL_TOP, PANEL_BOTTOM = DARK.canvas, DARK.panel_top, DARK.panel_bottom
+TEXT, MUTED, INK = DARK.text, DARK.muted, DARK.ink
 WHITE: Colour = (255, 255, 255)
+SIDES = DARK.sides
 # Radius of every rounded card, px.
 CORNER = 12
-
-SIDES: dict[str, Colour] = {
-    "left": (46, 152, 255),
-    "right": (255, 168, 64),
-    "middle": (228, 224, 220),
-}
 
 
 def mix(a: Colour, b: Colour, share: float) -> Colour:
@@ -37,17 +23,17 @@ def mix(a: Colour, b: Colour, share: float) -> Colour:
     return blue, green, red
 
 
-def joint_colours(skeleton: Skeleton) -> list[Colour]:
+def joint_colours(skeleton: Skeleton, theme: Theme = DARK) -> list[Colour]:
     """One colour per joint, by its side."""
-    return [SIDES[side] for side in skeleton.sides]
+    return [theme.sides[side] for side in skeleton.sides]
 
 
-def edge_colours(skeleton: Skeleton) -> list[Colour]:
+def edge_colours(skeleton: Skeleton, theme: Theme = DARK) -> list[Colour]:
     """One colour per edge: the side it reaches; the middle where it crosses or touches neither."""
     colours = []
     for a, b in skeleton.edge_indices:
         reached = {skeleton.sides[a], skeleton.sides[b]} - {"middle"}
-        colours.append(SIDES[reached.pop() if len(reached) == 1 else "middle"])
+        colours.append(theme.sides[reached.pop() if len(reached) == 1 else "middle"])
     return colours
 
 

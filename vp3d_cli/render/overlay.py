@@ -7,6 +7,9 @@ import numpy as np
 
 from vp3d_cli.render import _draw as draw
 from vp3d_cli.render import _palette as palette
+from vp3d_cli.render.angles import joint_angles
+from vp3d_cli.render.labels import draw_angles
+from vp3d_cli.render.style import DARK, Theme
 from vp3d_cli.types import Float, Image, Result, Track2D
 
 # Rows over which a person's box is averaged for tag and stroke width: these should glide.
@@ -24,11 +27,26 @@ class Overlay:
     Args:
         result: tracks in pixels of the video.
         scale: size of the picture drawn on, relative to the video.
+        theme: the colours.
+        unit: how many times larger than usual tags and strokes are.
+        angles: write the angles of the 3D joints beside the 2D ones.
     """
 
-    def __init__(self, result: Result, scale: float) -> None:
+    def __init__(
+        self,
+        result: Result,
+        scale: float,
+        theme: Theme = DARK,
+        unit: float = 1.0,
+        *,
+        angles: bool = False,
+    ) -> None:
         typical = palette.typical_score([t.scores[t.observed] for t in result.tracks2d])
-        self._people = [_Person(track, scale, typical) for track in result.tracks2d]
+        self._people = [_Person(track, scale, typical, theme, unit) for track in result.tracks2d]
+        self._angles = [
+            joint_angles(track.joints, track.skeleton) if angles else {}
+            for track in result.tracks3d
+        ]
 
     def draw(self, image: Image, frame: int) -> None:
         """Draw the people of video frame `frame` on `image`, in place; the nearest come last."""
@@ -38,24 +56,30 @@ class Overlay:
         for person, row in here:
             person.draw_bones(image, row)
         for person, row in here:
+            values = self._angles[self._people.index(person)]
+            person.draw_angles(image, row, {name: float(a[row]) for name, a in values.items()})
             person.draw_tag(image, row)
 
 
 class _Person:
-    def __init__(self, track: Track2D, scale: float, typical: float) -> None:
+    def __init__(
+        self, track: Track2D, scale: float, typical: float, theme: Theme, unit: float
+    ) -> None:
+        self._theme, self._unit = theme, unit
         self.first, self.length = int(track.frames[0]), len(track)
         self._track = track
         self._scale = scale
         self._boldness = np.maximum(palette.strength(track.scores, typical), _FAINTEST)
         self._edges = np.array(track.skeleton.edge_indices, np.intp).reshape(-1, 2)
-        self._edge_colours = palette.edge_colours(track.skeleton)
+        self._edge_colours = palette.edge_colours(track.skeleton, theme)
         self._joint_colours = [
             palette.mix(colour, palette.WHITE, 0.75)
-            for colour in palette.joint_colours(track.skeleton)
+            for colour in palette.joint_colours(track.skeleton, theme)
         ]
         self._boxes = _calm(track.boxes) * np.float32(scale)
         size = self._boxes[:, 2:] - self._boxes[:, :2]
-        self.stroke = np.clip(_STROKE * np.hypot(size[:, 0], size[:, 1]), _THIN, _THICK)
+        thickest = _THICK * max(unit, 1.0)
+        self.stroke = np.clip(_STROKE * np.hypot(size[:, 0], size[:, 1]), _THIN, thickest)
 
     def draw_bones(self, image: Image, row: int) -> None:
         """Bones with a dark edge, then joints; the unsure are fainter, the unknown left out."""
@@ -96,18 +120,29 @@ class _Person:
             for outline in draw.fixed(draw.capsules(begin, finish, radii, radii)):
                 draw.fill(image, outline, colour, _FILLED)
 
+    def draw_angles(self, image: Image, row: int, angles: dict[str, float]) -> None:
+        """Angles in degrees, by joint, beside the keypoints."""
+        points = self._track.keypoints[row] * np.float32(self._scale)
+        skeleton = self._track.skeleton
+        away = 2 * float(self.stroke[row])
+        draw_angles(image, skeleton, points, angles, self._theme, self._unit, away)
+
     def draw_tag(self, image: Image, row: int) -> None:
-        """The id in a small flag in the person's colour, over the head and inside the picture."""
-        colour = palette.accent(self._track.track_id)
+        """The id in a small flag in the person's colour, over the head and inside the picture.
+
+        A question mark says that the person may be mixed up with somebody else.
+        """
+        unit = self._unit
+        colour = self._theme.accent(self._track.track_id)
         if not self._track.observed[row]:
-            colour = palette.mix(colour, palette.PANEL_TOP, 0.5)
-        words = str(self._track.track_id)
+            colour = palette.mix(colour, self._theme.panel_top, 0.5)
+        words = str(self._track.track_id) + ("?" if self._track.at_risk[row] else "")
         left, top, right, bottom = self._boxes[row]
         top -= 0.08 * (bottom - top)  # boxes end at the eyes, not at the crown
-        width = draw.tag_width(words)
+        width, height = draw.tag_width(words, unit), round(draw.TAG_HEIGHT * unit)
         x = int(np.clip((left + right - width) / 2, 4, max(image.shape[1] - width - 4, 4)))
-        y = int(np.clip(top - draw.TAG_HEIGHT - 4, 4, image.shape[0] - draw.TAG_HEIGHT - 4))
-        draw.tag(image, words, x, y, colour)
+        y = int(np.clip(top - height - 4, 4, max(image.shape[0] - height - 4, 4)))
+        draw.tag(image, words, x, y, colour, unit)
 
 
 def _calm(boxes: Float) -> Float:

@@ -2,19 +2,23 @@
 
 Scene coordinates: metres, x right, y up from the floor, z away from the camera, the hip over
 the origin. Joints come in camera axes, so a figure is upright where the world is known, or the
-camera level. Faithful
-results are turned as the reference turns them instead.
+camera level. Faithful results are turned as the reference turns them instead. In a room the
+origin lies between all people.
 """
 
 from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
 
 import numpy as np
 
 from vp3d_cli.types import Double, Float, Result, Track3D, World
 
-# The viewer stands a little to the side of the camera and a little above it.
-_TURN, _PITCH = np.deg2rad(28.0), np.deg2rad(11.0)
-DISTANCE_M, _AIM_M = 5.0, 0.85
+# Nothing is drawn that is closer to the viewer.
+_NEAREST_M = 0.3
+# From so many places around it everything is kept inside where the viewer walks.
+_ORBIT_STOPS = 12
 # The figure's reach is what holds for all but this share of the rows, in percent, so that one
 # bad row does not shrink the whole clip; it is never taken for less than this.
 _OUTLIERS = 0.5
@@ -23,50 +27,92 @@ _LEAST_HEIGHT_M, _LEAST_SIDE_M = 1.3, 0.55
 # does not lift it, yet it follows when someone sits down and the hip comes to the floor.
 _FLOOR_WINDOW_S, _FLOOR_PERCENTILE = 0.8, 10.0
 _SOLE_M = 0.03
+# Between people whose places are unknown.
+_APART_M = 1.2
 # How the reference turns every camera into the world: the quaternion (w, x, y, z) of one of
 # Human3.6M's, pitched 10.7 degrees down; and from where it looks at that world.
 _REFERENCE_TURN = (0.1407056450843811, -0.1500701755285263, -0.755240797996521, 0.6223280429840088)
 _REFERENCE_AZIMUTH = np.deg2rad(70.0)
 
 
+@dataclass(frozen=True)
+class Eye:
+    """Where the viewer stands: a little to the side of the camera and a little above it.
+
+    Attributes:
+        turn, pitch: radians around the scene's origin, and down.
+        distance_m: from the point looked at, which lies `aim_m` over the origin.
+        orbits: the viewer walks around, so that everything is to be kept inside all the way.
+    """
+
+    turn: float = float(np.deg2rad(28.0))
+    pitch: float = float(np.deg2rad(11.0))
+    distance_m: float = 5.0
+    aim_m: float = 0.85
+    orbits: bool = False
+
+
 class View:
-    """A fixed pinhole view of the scene: where a point of it lies on the panel.
+    """A pinhole view of the scene: where a point of it lies on the panel.
 
     Args:
         points: (N, 3) metres, the scene points to be kept inside; NaN is passed over.
         size: width and height of the panel, px.
         margins: left, top, right, bottom, px, to be kept free.
+        eye: where the viewer stands.
     """
 
     def __init__(
-        self, points: Float, size: tuple[int, int], margins: tuple[int, int, int, int]
+        self,
+        points: Float,
+        size: tuple[int, int],
+        margins: tuple[int, int, int, int],
+        eye: Eye | None = None,
     ) -> None:
+        self.eye = eye or Eye()
+        self._turn = self.eye.turn
         self._focal, self._centre = 1.0, np.zeros(2, np.float32)
-        flat = self.project(points)[..., :2].reshape(-1, 2)
+        turns = np.linspace(0, 2 * np.pi, _ORBIT_STOPS, endpoint=False) if self.eye.orbits else [0]
+        seen = [self.turned(float(turn)).project(points)[..., :2].reshape(-1, 2) for turn in turns]
+        flat = np.concatenate(seen)
         flat = flat[np.isfinite(flat).all(-1)]
         side, top, bottom = _reach(flat, self)
-        width = size[0] - margins[0] - margins[2]
-        height = size[1] - margins[1] - margins[3]
+        width = max(size[0] - margins[0] - margins[2], 1)
+        height = max(size[1] - margins[1] - margins[3], 1)
         self._focal = float(min(width / (2 * side), height / (bottom - top)))
         spare = height - self._focal * (bottom - top)
         x = margins[0] + width / 2
         y = margins[1] + spare * 0.55 - self._focal * top
         self._centre = np.array([x, y], np.float32)
 
+    def turned(self, angle: float) -> View:
+        """The same from elsewhere: `angle` radians further around the origin."""
+        if angle == 0:
+            return self
+        other = copy.copy(self)
+        other._turn = self.eye.turn + angle
+        return other
+
     def project(self, points: Float) -> Float:
         """Scene points (..., 3), metres, to x px, y px and distance from the viewer in metres."""
-        x, y, z = points[..., 0], points[..., 1] - _AIM_M, points[..., 2]
-        across = x * np.cos(_TURN) + z * np.sin(_TURN)
-        away = z * np.cos(_TURN) - x * np.sin(_TURN)
-        up = y * np.cos(_PITCH) + away * np.sin(_PITCH)
-        depth = DISTANCE_M + away * np.cos(_PITCH) - y * np.sin(_PITCH)
+        eye = self.eye
+        x, y, z = points[..., 0], points[..., 1] - eye.aim_m, points[..., 2]
+        across = x * np.cos(self._turn) + z * np.sin(self._turn)
+        away = z * np.cos(self._turn) - x * np.sin(self._turn)
+        up = y * np.cos(eye.pitch) + away * np.sin(eye.pitch)
+        depth = eye.distance_m + away * np.cos(eye.pitch) - y * np.sin(eye.pitch)
         seen = np.stack([across / depth, -up / depth, depth], -1).astype(np.float32)
         seen[..., :2] = seen[..., :2] * self._focal + self._centre
+        seen[depth < _NEAREST_M] = np.nan  # behind the viewer, or too near
         return np.asarray(seen, np.float32)
 
     def radius_px(self, radius_m: Float, depth: Float) -> Float:
         """What `radius_m` metres at `depth` metres from the viewer measure on the panel."""
         return np.asarray(radius_m * self._focal / depth, np.float32)
+
+    def length_px(self, metres: float) -> float:
+        """What a length across the view, at the point looked at, measures on the panel."""
+        return metres * self._focal / self.eye.distance_m
 
 
 def _reach(flat: Float, view: View) -> tuple[float, float, float]:
@@ -97,6 +143,67 @@ def on_the_floor(track: Track3D, fps: float, world: World | None = None) -> Floa
     joints[..., 1] *= -1
     joints[..., 1] -= (_floor(joints[..., 1], fps) - _SOLE_M)[:, None]
     return joints
+
+
+def in_a_room(result: Result) -> tuple[list[Float], str]:
+    """Everybody's joints (T, J, 3) in one scene, metres, and how it is known where they stand.
+
+    In the world where that is known, else where the camera sees them, else side by side. Those
+    who have no place of their own stand at the side of the others.
+    """
+    fps, world = float(result.video.fps), result.world
+    placed: list[int] = []
+    lone: list[int] = []
+    scenes: list[Float] = []
+    for k, track in enumerate(result.tracks3d):
+        there = bool(np.isfinite(track.root).all(-1).any()) and not is_faithful(result)
+        scenes.append(_placed(track, world) if there else _alone(result, track, fps))
+        (placed if there else lone).append(k)
+    if placed and not world.is_known:
+        feet = np.concatenate([scenes[k][..., 1].min(1) for k in placed])
+        feet = feet[np.isfinite(feet)]
+        level = float(np.percentile(feet, _FLOOR_PERCENTILE)) if len(feet) else 0.0
+        for k in placed:
+            scenes[k][..., 1] -= level - _SOLE_M
+    if placed:
+        centre = _middle(np.concatenate([scenes[k].reshape(-1, 3) for k in placed]))
+        for k in placed:
+            scenes[k][..., [0, 2]] -= centre
+    right = [np.nanmax(scenes[k][..., 0]) for k in placed if np.isfinite(scenes[k]).any()]
+    begin = max(right) + _APART_M if right else -_APART_M * (len(lone) - 1) / 2
+    for place, k in enumerate(sorted(lone, key=lambda k: _across(result, k))):
+        scenes[k][..., 0] += np.float32(begin + place * _APART_M)
+    if not placed:
+        return scenes, "places unknown: side by side"
+    how = "" if world.is_known else "floor estimated"
+    return scenes, how
+
+
+def _placed(track: Track3D, world: World) -> Float:
+    if world.is_known:
+        return np.ascontiguousarray(world.of(track)[..., [0, 2, 1]])
+    return np.asarray((track.joints + track.root[:, None]) * np.array([1, -1, 1]), np.float32)
+
+
+def _alone(result: Result, track: Track3D, fps: float) -> Float:
+    if is_faithful(result):
+        return as_the_reference(track)
+    return on_the_floor(track, fps, result.world)
+
+
+def _middle(points: Float) -> Float:
+    """The middle (2,) of where points (N, 3) are over the floor, but for a few."""
+    ground = points[np.isfinite(points).all(-1)][:, [0, 2]]
+    if not len(ground):
+        return np.zeros(2, np.float32)
+    return np.asarray(np.percentile(ground, [1, 99], axis=0).mean(0), np.float32)
+
+
+def _across(result: Result, person: int) -> float:
+    """Where somebody is in the picture from left to right, px."""
+    boxes = result.tracks2d[person].boxes
+    middle = boxes[np.isfinite(boxes).all(-1)][:, [0, 2]]
+    return float(middle.mean()) if len(middle) else 0.0
 
 
 def is_faithful(result: Result) -> bool:

@@ -39,6 +39,12 @@ def paced(moments: Iterable[Moment], fps: Fraction) -> Iterator[tuple[Moment, in
         yield before, 1
 
 
+def slowed(moments: Iterable[Moment], times: float) -> Iterator[Moment]:
+    """The same moments, each lasting so many times longer."""
+    for index, time_s, image in moments:
+        yield index, time_s * times, image
+
+
 def span_of(result: Result) -> tuple[float | None, float | None]:
     """The start and end, seconds, that the poses were limited to; None where they were not."""
     options = result.provenance.get("options", {})
@@ -56,12 +62,21 @@ def frames_without_video(result: Result) -> range:
     return range(max(result.provenance.get("num_frames_read") or promised, last + 1))
 
 
-def moments_without_video(result: Result) -> Iterator[Moment]:
-    """The moments of a video that is not at hand, without images."""
+def count_without_video(result: Result) -> int:
+    """How many moments a video that is not at hand has."""
+    return len(frames_without_video(result))
+
+
+def moments_without_video(
+    result: Result, start_s: float | None = None, end_s: float | None = None
+) -> Iterator[Moment]:
+    """The moments of a video that is not at hand, without images; or a part of them."""
     frames, times_s = _known_times(result)
     step_s = float(1 / result.video.fps)
     for index in frames_without_video(result):
-        yield index, _time_of(index, frames, times_s, step_s), None
+        time_s = _time_of(index, frames, times_s, step_s)
+        if (start_s is None or time_s >= start_s) and (end_s is None or time_s < end_s):
+            yield index, time_s, None
 
 
 def _known_times(result: Result) -> tuple[Int, Double]:

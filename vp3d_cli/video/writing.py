@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -16,47 +15,11 @@ import numpy as np
 from vp3d_cli.errors import BackendUnavailableError, DiskFullError, OutputError
 from vp3d_cli.files import written_whole
 from vp3d_cli.types import Image
+from vp3d_cli.video.formats import container_of
 from vp3d_cli.video.opening import only_this_file
 from vp3d_cli.video.program import Program, ffmpeg_path, file_url
 
 
-@dataclass(frozen=True)
-class _Container:
-    """How one kind of file is written.
-
-    Attributes:
-        video: ffmpeg's output options for the pictures.
-        muxer: options of the container.
-        copied_audio: codecs that it takes and players expect in it.
-        audio_encoder: for the other codecs; None where it holds no sound.
-    """
-
-    video: dict[str, Any]
-    muxer: dict[str, Any]
-    copied_audio: frozenset[str] = frozenset()
-    audio_encoder: str | None = None
-
-
-# Per frame of 1200x600 with sensor noise: veryfast 14 ms of CPU and 1.3 kB, superfast 15 to 19 ms
-# and 30 kB or more; on clean pictures 12 and 9 ms
-_H264 = {"c:v": "libx264", "preset": "veryfast", "crf": 20, "profile:v": "high"}
-_VP9 = {
-    "c:v": "libvpx-vp9",
-    "deadline": "realtime",
-    "cpu-used": 8,
-    "row-mt": 1,
-    "crf": 32,
-    "b:v": 0,
-}
-_FASTSTART = {"movflags": "+faststart"}
-_MP4_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac"})
-_CONTAINERS = {
-    ".mp4": _Container(_H264, _FASTSTART, _MP4_AUDIO, "aac"),
-    ".mov": _Container(_H264, _FASTSTART, _MP4_AUDIO, "aac"),
-    ".mkv": _Container(_H264, {}, _MP4_AUDIO | {"opus", "vorbis", "flac"}, "aac"),
-    ".webm": _Container(_VP9, {}, frozenset({"opus", "vorbis"}), "libopus"),
-    ".gif": _Container({}, {}),
-}
 _COLOUR = {"color_primaries": "bt709", "color_trc": "bt709", "colorspace": "bt709"}
 _MAX_GIF_FPS = 50  # browsers slow faster GIFs down to 10
 
@@ -64,7 +27,8 @@ _MAX_GIF_FPS = 50  # browsers slow faster GIFs down to 10
 class VideoWriter:
     """Writes frames of one size at a constant rate; a context manager.
 
-    The suffix chooses the container: .mp4, .mov and .mkv hold H.264, .webm VP9; .gif works too.
+    The suffix chooses the container: .mp4, .mov and .mkv hold H.264 where no codec is named,
+    .webm VP9; .gif works too. `formats` has them all.
     Nothing stands at `path` until the context ends without an exception.
 
     Attributes:
@@ -80,6 +44,8 @@ class VideoWriter:
         fps: Fraction,
         audio_from: Path | None = None,
         audio_start_s: float = 0.0,
+        codec: str | None = None,
+        alpha: bool = False,
     ) -> None:
         """Choose the container; the file is opened by `with`.
 
@@ -90,24 +56,22 @@ class VideoWriter:
             fps: constant frame rate.
             audio_from: a file whose sound, if any, is carried over, cut to the video's length.
             audio_start_s: where in it the first image lies, seconds.
+            codec: h264, hevc, vp9 or prores; None: what goes with the suffix.
+            alpha: images have a fourth channel, 0 where they are transparent.
 
         Raises:
             OutputError: the suffix is none of the known ones.
+            OptionsError: such a file holds no such codec, or no alpha.
         """
         if width < 1 or height < 1 or fps <= 0:
             raise ValueError(f"size and fps: expected positive, got {width}x{height}, {fps}")
-        suffix = path.suffix.lower()
-        if suffix not in _CONTAINERS:
-            raise OutputError(
-                f"{path}: '{suffix}' videos cannot be written; choose {', '.join(_CONTAINERS)}"
-            )
         self.path = path
         self.frames_written = 0
         self.warning: str | None = None
-        self._shape = (height, width, 3)
+        self._shape = (height, width, 4 if alpha else 3)
         self._fps = Fraction(fps)
-        self._container = _CONTAINERS[suffix]
-        self._is_gif = suffix == ".gif"
+        self._container = container_of(path, codec, alpha)
+        self._is_gif = path.suffix.lower() == ".gif"
         self._audio_from = audio_from
         self._audio_start_s = audio_start_s
         self._program: Program | None = None
@@ -126,7 +90,7 @@ class VideoWriter:
         self._session.__exit__(kind, error, trace)
 
     def write(self, image: Image) -> None:
-        """Append one image (H, W, 3), uint8 BGR.
+        """Append one image (H, W, 3), uint8 BGR, or (H, W, 4) BGRA with alpha.
 
         Raises:
             OutputError: the encoder ended; the disk may be full.
@@ -170,7 +134,7 @@ class VideoWriter:
         stream = ffmpeg.input(
             "pipe:",
             format="rawvideo",
-            pix_fmt="bgr24",
+            pix_fmt="bgra" if self._container.alpha else "bgr24",
             s=f"{width + width % 2}x{height + height % 2}",
             framerate=_fraction(self._fps),
         )
@@ -178,8 +142,9 @@ class VideoWriter:
         if self._is_gif:
             stream = _gif_palette(stream, self._fps)
         else:
-            stream = _browser_colours(stream)
-            options = options | _COLOUR | {"color_range": "tv", "pix_fmt": "yuv420p"}
+            pixels = self._container.pixels
+            stream = _browser_colours(stream, pixels)
+            options = options | _COLOUR | {"color_range": "tv", "pix_fmt": pixels}
         return ffmpeg.output(stream, file_url(target), **options)
 
     def _finish(self, program: Program) -> None:
@@ -232,10 +197,10 @@ class VideoWriter:
         )
 
 
-def _browser_colours(stream: Any) -> Any:
+def _browser_colours(stream: Any, pixels: str) -> Any:
     """BGR to BT.709 limited range, saying so in the file; players guess otherwise."""
     stream = stream.filter("scale", out_color_matrix="bt709", out_range="tv")
-    return stream.filter("format", "yuv420p").filter("setparams", range="tv", **_COLOUR)
+    return stream.filter("format", pixels).filter("setparams", range="tv", **_COLOUR)
 
 
 def _gif_palette(stream: Any, fps: Fraction) -> Any:
