@@ -321,9 +321,9 @@ def _record(folder: Path) -> list[Path]:
     layout = Layout(folder)
     seen = Seen("ab", 3, 4, 5)
     layout.record("clip").parent.mkdir(parents=True)
-    Record(seen, {"npz": Product("k", seen)}, ("k", "why", 3), 4, 1, ("careful",)).save(
-        layout, TASK
-    )
+    Record(
+        seen, {"npz": Product("k", {"clip.npz": seen})}, ("k", "why", 3), 4, 1, ("careful",)
+    ).save(layout, TASK)
     return [layout.record("clip"), folder]
 
 

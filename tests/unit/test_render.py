@@ -261,7 +261,9 @@ class TestLayout:
     @pytest.mark.parametrize("size", [(1280, 720), (720, 1280), (640, 640), (4000, 700), (90, 60)])
     @pytest.mark.parametrize("people", [1, 2, 3, 4, 5, 6])
     def test_parts_lie_inside_and_apart(self, size: tuple[int, int], people: int) -> None:
-        layout = arrange(size, people, 720)
+        layout = arrange(size, people)
+        assert layout.video
+        assert layout.footer
         assert len(layout.panels) == people
         assert layout.width % 2 == layout.height % 2 == 0
         assert layout.height <= 720
@@ -351,10 +353,10 @@ class TestRenderVideo:
 
         class Recorder(VideoWriter):
             def __init__(self, *args: Any) -> None:
-                sounds.append(args[4:])
+                sounds.append(args[4:6])
                 super().__init__(*args)
 
-        monkeypatch.setattr("vp3d_cli.render.compose.VideoWriter", Recorder)
+        monkeypatch.setattr("vp3d_cli.video.stills.VideoWriter", Recorder)
         clip = write_clip(tmp_path / "clip.mp4", 9)
         result = make_result(make_tracks(start=3), num_frames=9, start_s=start_s)
         render_video(result, tmp_path / "out.mp4", video=clip)

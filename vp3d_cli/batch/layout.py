@@ -20,6 +20,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from vp3d_cli import export
 from vp3d_cli.errors import DiskFullError, OutputError, Vp3dError
 from vp3d_cli.files import unwritable, written_whole
 from vp3d_cli.types import Json
@@ -45,8 +46,8 @@ class Layout:
         self.scratch = self.state / "scratch"
 
     def product(self, name: str, kind: str) -> Path:
-        """A result of the task of this name."""
-        return self.root / f"{name}{SUFFIXES[kind]}"
+        """A result of the task of this name: a kind of `SUFFIXES`, or a format of `export`."""
+        return self.root / f"{name}{SUFFIXES.get(kind) or export.ending(kind)}"
 
     def record(self, name: str) -> Path:
         """What is known of the task of this name."""

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,10 +79,25 @@ class Seen:
 
 @dataclass(frozen=True)
 class Product:
-    """A file that was written, and the key of what it was made from."""
+    """The files of a kind that were written, by name, and the key of what they were made from.
+
+    A format that wants a file for each person may have several, or none.
+    """
 
     key: str
-    file: Seen
+    files: dict[str, Seen]
+
+    @classmethod
+    def from_json(cls, told: Json) -> Product:
+        """As a record has it.
+
+        Raises:
+            LookupError, TypeError, ValueError: it is none of ours.
+        """
+        names = {str(name): Seen(**seen) for name, seen in told["files"].items()}
+        if any(Path(name).is_absolute() or ".." in Path(name).parts for name in names):
+            raise ValueError("files: expected names in the output folder")
+        return cls(str(told["key"]), names)
 
 
 @dataclass(frozen=True)
@@ -102,6 +117,10 @@ class Record:
     frames: int = 0
     people: int = 0
     warnings: tuple[str, ...] = ()
+
+    def outputs(self, kinds: Iterable[str]) -> tuple[str, ...]:
+        """The names of the files of these kinds."""
+        return tuple(name for kind in kinds for name in self.products[kind].files)
 
     def save(self, layout: Layout, task: Task) -> None:
         """Write it.
@@ -126,8 +145,7 @@ class Record:
             return cls(
                 source=Seen(**told["source"]),
                 products={
-                    kind: Product(str(product["key"]), Seen(**product["file"]))
-                    for kind, product in told["products"].items()
+                    kind: Product.from_json(product) for kind, product in told["products"].items()
                 },
                 failure=(str(failure[0]), str(failure[1]), int(failure[2])) if failure else None,
                 frames=int(told["frames"]),
@@ -191,12 +209,13 @@ def missing(
     products = record.products if record else {}
 
     def stands(kind: str) -> bool:
-        product, path = products.get(kind), layout.product(task.name, kind)
+        product = products.get(kind)
         if product is None or product.key != keys.poses:
             return False
+        there = [(seen, layout.root / name) for name, seen in product.files.items()]
         if quick:
-            return product.file.looks == layout.looks(path)
-        return product.file.stands_in_content(layout, path)
+            return all(seen.looks == layout.looks(path) for seen, path in there)
+        return all(seen.stands_in_content(layout, path) for seen, path in there)
 
     return tuple(kind for kind in setup.products if not stands(kind))
 

@@ -152,7 +152,7 @@ class _Batch:
             return False
         if missing(record, keys, setup, self._layout, task, quick=True):
             return True
-        entry.state, entry.outputs = "kept", self._outputs(task)
+        entry.state, entry.outputs = "kept", record.outputs(setup.products)
         return False
 
     def do(self, todo: Sequence[Entry]) -> None:
@@ -235,7 +235,7 @@ class _Batch:
         if isinstance(answer, Failed):
             entry.state, entry.reason, entry.exit_code = "failed", answer.reason, answer.exit_code
         else:
-            entry.state, entry.outputs = "done", self._outputs(entry.task)
+            entry.state, entry.outputs = "done", answer.outputs
             entry.frames, entry.people = answer.frames, answer.people
             entry.detected += answer.detected
             entry.warnings = answer.warnings
@@ -252,7 +252,3 @@ class _Batch:
         if reason is not None and self._report.stopped is None:
             self._report.stopped = (reason, failed.exit_code)
             self._queue.clear()
-
-    def _outputs(self, task: Task) -> tuple[str, ...]:
-        paths = (self._layout.product(task.name, kind) for kind in self._setup.products)
-        return tuple(path.relative_to(self._layout.root).as_posix() for path in paths)

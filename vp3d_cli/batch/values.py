@@ -34,6 +34,7 @@ class Setup:
         options: see `Options`.
         root: the output folder, absolute, or its URL.
         as_json, render: what else is written beside the pose file.
+        formats: and in which formats, see `export`.
         span_s: videos longer than this are detected in parts; seconds.
     """
 
@@ -42,11 +43,13 @@ class Setup:
     as_json: bool = False
     render: bool = False
     span_s: float | None = None
+    formats: tuple[str, ...] = ()
 
     @property
     def products(self) -> tuple[str, ...]:
-        """The kinds of files that each video gets; see `layout.SUFFIXES`."""
-        return ("npz", *(["json"] if self.as_json else []), *(["render"] if self.render else []))
+        """The kinds of files that each video gets; see `Layout.product`."""
+        drawn = ["render"] if self.render else []
+        return tuple(dict.fromkeys(["npz", *["json"][: self.as_json], *drawn, *self.formats]))
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ class Done:
     Attributes:
         stages: what was really done: "detect", "join", "lift", "render"; empty where all stood.
         frames, people: in the result.
+        outputs: names of the files that stand in the output folder.
         detected: frames in which people were looked for now, in this job.
         warnings: sentences, as in the result.
         seconds: it took.
@@ -89,6 +93,7 @@ class Done:
     detected: int = 0
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
+    outputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 
-from vp3d_cli import files, keypoints, origin, registry
+from vp3d_cli import export, files, keypoints, origin, registry
 from vp3d_cli.batch.layout import Layout, is_full, opened
 from vp3d_cli.batch.record import Keys, Product, Record, Seen, missing, remember_failure
 from vp3d_cli.batch.values import Answer, Beat, Cut, Done, Failed, Job, Setup
@@ -90,11 +90,14 @@ class _Work:
         """All stands; perhaps files were touched, and this spares reading them again."""
         products = dict(known.products)
         for kind in self.setup.products:
-            path = self.layout.product(self.job.task.name, kind)
-            seen = Seen.kept(self.layout, path, products[kind].file.sha256)
-            products[kind] = replace(products[kind], file=seen)
+            kept = {
+                name: Seen.kept(self.layout, self.layout.root / name, seen.sha256)
+                for name, seen in products[kind].files.items()
+            }
+            products[kind] = replace(products[kind], files=kept)
         self._save(replace(known, products=products))
-        return Done((), known.frames, known.people, warnings=known.warnings)
+        outputs = known.outputs(self.setup.products)
+        return Done((), known.frames, known.people, warnings=known.warnings, outputs=outputs)
 
     def _read_source(self) -> Seen:
         """The video's content, without reading it where it was not touched."""
@@ -194,24 +197,40 @@ class _Work:
             warnings=tuple(result.provenance["warnings"]),
         )
         for kind in wanted:
-            target = self.layout.product(self.job.task.name, kind)
-            with self.layout.workshop() as folder:
-                made = folder / target.name
-                if kind == "render":
-                    self._render(result, made)
-                else:
-                    registry.load("export", kind).write(result, made)
-                digest = files.sha256(made)
-                self.layout.publish(made, target)
-            seen = Seen.kept(self.layout, target, digest)
-            told = replace(told, products=told.products | {kind: Product(self.keys.poses, seen)})
+            product = Product(self.keys.poses, self._made(kind, result))
+            told = replace(told, products=told.products | {kind: product})
             self._save(told)
             self.beat("write", 0, None)
         detected = told.frames if "detect" in stages else 0
         if "lift" not in stages and set(wanted) != {"render"}:
             stages.append("write")
         drawn = ["render"] if "render" in wanted else []
-        return Done((*stages, *drawn), told.frames, told.people, detected, told.warnings)
+        done = Done((*stages, *drawn), told.frames, told.people, detected, told.warnings)
+        return replace(done, outputs=told.outputs(self.setup.products))
+
+    def _made(self, kind: str, result: Result) -> dict[str, Seen]:
+        """Write one kind of a result; the files by name."""
+        target = self.layout.product(self.job.task.name, kind)
+        seen: dict[str, Seen] = {}
+        with self.layout.workshop() as folder:
+            for made in self._written(kind, result, folder / target.name):
+                digest, path = files.sha256(made), target.with_name(made.name)
+                self.layout.publish(made, path)
+                name = path.relative_to(self.layout.root).as_posix()
+                seen[name] = Seen.kept(self.layout, path, digest)
+        return seen
+
+    def _written(self, kind: str, result: Result, path: Path) -> list[Path]:
+        if kind == "render":
+            self._render(result, path)
+            return [path]
+        try:
+            return export.write(result, kind, path)
+        except DataError as error:
+            if result.tracks3d:
+                raise
+            _log.warning("%s: %s", self.job.task.source, error)  # nobody found is a result
+            return []
 
     def _save(self, told: Record) -> None:
         record = replace(told, source=self.source, failure=None)

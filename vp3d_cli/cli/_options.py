@@ -282,17 +282,19 @@ lifting_options = together(
     ),
 )
 
+export_option = click.option(
+    "--export",
+    "formats",
+    type=click.Choice([name for name in registry.names("export") if name != "npz"]),
+    multiple=True,
+    metavar="FORMAT",
+    help="Also write the poses in another format beside it; may be repeated. "
+    "`vp3d export --help` lists them.",
+)
+
 result_options = together(
     click.option("--json", "as_json", is_flag=True, help="Also write the poses as JSON beside it."),
-    click.option(
-        "--export",
-        "formats",
-        type=click.Choice([name for name in registry.names("export") if name != "npz"]),
-        multiple=True,
-        metavar="FORMAT",
-        help="Also write the poses in another format beside it; may be repeated. "
-        "`vp3d export --help` lists them.",
-    ),
+    export_option,
     click.option(
         "--render",
         type=click.Path(path_type=Path),

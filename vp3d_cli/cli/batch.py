@@ -15,6 +15,7 @@ from vp3d_cli import registry
 from vp3d_cli.cli._options import (
     Number,
     detector_option,
+    export_option,
     less_work_options,
     lifting_options,
     span_options,
@@ -57,6 +58,7 @@ _what_options = together(
         help="Folder of the results, made where it is not there; or a URL such as s3://BUCKET/NAME.",
     ),
     click.option("--json", "as_json", is_flag=True, help="Also write the poses as JSON."),
+    export_option,
     click.option("--render", is_flag=True, help="Also draw each video: NAME.overlay.mp4."),
 )
 
@@ -142,6 +144,7 @@ def _run(
     lists: tuple[Path, ...],
     out: Path | str,
     as_json: bool,
+    formats: tuple[str, ...],
     render: bool,
     workers: int | None,
     cluster: str | None,
@@ -154,6 +157,7 @@ def _run(
     stall_s: float,
     **asked: Any,
 ) -> int:
+    from vp3d_cli import export
     from vp3d_cli.batch import LocalWorkers, RayWorkers, Setup, Wishes
     from vp3d_cli.batch.local import CORES_EACH, cores_here
     from vp3d_cli.options import Options
@@ -161,7 +165,9 @@ def _run(
     names = _devices(devices)
     options = Options(device=names[0] if len(names) == 1 else "cuda", **asked)
     span_s = None if split_minutes is None else 60 * split_minutes
-    setup = Setup(options, out, as_json, render, span_s)
+    for name in formats:
+        export.require(name)
+    setup = Setup(options, out, as_json, render, span_s, formats)
     wishes = Wishes(retry_failed, limit, shuffle, dry_run)
     if cluster is not None:
         _require_for_ray(cluster, devices)

@@ -32,9 +32,9 @@ _OUTLIER = 0.02
 _ROUNDS = 3
 # What joints are called where the ground is looked for.
 _SKELETONS = ("coco17", "h36m17")
-# The background moves by more frame diagonals a second, most of the time, if the camera moves; of
-# cameras on a tripod by 0.001.
-_MOVING_PER_S = 0.03
+# The background moves by more frame diagonals a second if the camera moves, in more than all but
+# so large a share of the frames; of cameras on a tripod by 0.001.
+_MOVING_PER_S, _STILL = 0.03, 0.8
 
 
 def prepared(track: Track2D, options: Options) -> Track2D:
@@ -161,11 +161,11 @@ class Refining:
 
 
 def camera_moves(keypoints: Keypoints2D) -> bool:
-    """Whether the background moves most of the time."""
+    """Whether the background moves for a good part of the time."""
     if keypoints.drift is None or keypoints.fps is None:
         return False
     drift = keypoints.drift[np.isfinite(keypoints.drift)]
-    return bool(len(drift) and np.median(drift) * float(keypoints.fps) > _MOVING_PER_S)
+    return bool(len(drift) and np.quantile(drift, _STILL) * float(keypoints.fps) > _MOVING_PER_S)
 
 
 def _ankles(track: Track2D, person: Track3D, legs: feet.Legs) -> Double:

@@ -72,20 +72,18 @@ def estimate(people: Sequence[Standing]) -> Ground:
     if np.arccos(np.clip(up @ trunk, -1, 1)) > _MOST_LEAN:
         return _unknown(people, "the people are not upright on the ground that their feet suggest")
     own = [_level(person, up) for person in people]
-    stand = [person.lasting_s.sum() >= _LEAST_CONTACT_S for person in people]
-    counted = [level for level, stands in zip(own, stand, strict=True) if stands]
-    lowest = min(counted or [level for level in own if np.isfinite(level)])
-    same = [
-        (level, person.lasting_s.sum())
-        for level, person in zip(own, people, strict=True)
-        if level - lowest <= _SAME_LEVEL_M
-    ]
-    floor = float(np.average([level for level, _ in same], weights=[w for _, w in same]))
+    lasting = [float(person.lasting_s.sum()) for person in people]
+    # Who stands for long enough counts; else whoever stands at all.
+    least_s = min(_LEAST_CONTACT_S, max(lasting))
+    levels = [(level, s) for level, s in zip(own, lasting, strict=True) if s >= least_s]
+    lowest = min(level for level, _ in levels)
+    same = [(level, s) for level, s in levels if level - lowest <= _SAME_LEVEL_M]
+    floor = float(np.average([level for level, _ in same], weights=[s for _, s in same]))
     height = ANKLE_HEIGHT_M - floor
     if not _HEIGHTS_M[0] <= height <= _HEIGHTS_M[1]:
         return _unknown(people, f"the ground would lie {height:.1f} m below the camera")
-    levels = tuple(float(level - floor) if np.isfinite(level) else 0.0 for level in own)
-    return Ground(World(_to_world(up, height), "feet, trunks and a level camera"), levels)
+    above = tuple(float(level - floor) if np.isfinite(level) else 0.0 for level in own)
+    return Ground(World(_to_world(up, height), "feet, trunks and a level camera"), above)
 
 
 def _reason(people: Sequence[Standing]) -> str | None:

@@ -56,8 +56,7 @@ def path(
         return np.full((len(track), 3), np.nan, np.float32)
     depth = _calmed(depth, sure, prior, track.times_s)
     across = _across(points, directions, weights, depth)
-    total = weights.sum(1)[:, None]
-    across = smoothing.smooth(across, total, track.times_s, cutoff_hz)
+    across = smoothing.smooth(across, weights.mean(1)[:, None], track.times_s, cutoff_hz)
     root = np.concatenate([across, depth[:, None]], -1)
     root[~np.isfinite(joints).all((1, 2))] = np.nan
     return np.asarray(root, np.float32)

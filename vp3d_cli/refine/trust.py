@@ -21,7 +21,7 @@ JOINTS = {
 }  # fmt: skip
 # Where two people are mixed up all else is worthless. How often that is was not measured.
 _AT_RISK = 0.7
-_LEAST_SPREAD_M = 0.01
+_LEAST_SPREAD_M, _UNKNOWN_SPREAD_M = 0.01, 0.2
 # Keypoints of a higher score are seen; above it the score says nothing more.
 _SEEN = 0.3
 _MOST_RESIDUAL, _MOST_GAP_S = 0.3, 1.0
@@ -36,7 +36,8 @@ def features(track: Track2D, person: Track3D, support: Float) -> Double:
     was seen.
     """
     shape = person.confidence.shape
-    spread = np.log(np.maximum(np.nan_to_num(person.spread), _LEAST_SPREAD_M))
+    told_m = np.where(np.isfinite(person.spread), person.spread, _UNKNOWN_SPREAD_M)
+    spread = np.log(np.maximum(told_m, _LEAST_SPREAD_M))
     sides = np.maximum(track.boxes[:, 2:] - track.boxes[:, :2], 1)
     size = np.sqrt(sides.prod(-1))
     off = np.where(np.isfinite(person.residual_px), person.residual_px / size, _MOST_RESIDUAL)
