@@ -9,8 +9,15 @@ import click
 
 from vp3d_cli.cli._options import Number, frame_rate, frame_size, span_options, together
 from vp3d_cli.errors import OptionsError
-from vp3d_cli.render.style import LAYOUTS, OVERLAY, PALETTES, SIDE_BY_SIDE, THEMES, Style
-from vp3d_cli.render.style import theme_named
+from vp3d_cli.render.style import (
+    LAYOUTS,
+    OVERLAY,
+    PALETTES,
+    SIDE_BY_SIDE,
+    THEMES,
+    Style,
+    theme_named,
+)
 from vp3d_cli.video.formats import CODECS
 
 

@@ -95,6 +95,7 @@ def _base(pose: Path, name: str, out: Path | None, *, alone: bool) -> Path:
         return out / f"{pose.stem}{ending}"
     if not alone or str(out).endswith(("/", "\\")) or not out.suffix:
         raise OutputError(f"{out}: is not a folder; create it first, or leave out --out")
-    if out.suffix != Path(ending).suffix:
-        raise click.BadParameter(f"'{out}' should end in {Path(ending).suffix}, or be a folder")
+    suffix = f".{ending.rpartition('.')[2]}"
+    if out.suffix != suffix:
+        raise click.BadParameter(f"'{out}' should end in {suffix}, or be a folder")
     return out

@@ -34,7 +34,7 @@ _ROUNDS = 3
 _SKELETONS = ("coco17", "h36m17")
 # The background moves by more frame diagonals a second if the camera moves, in more than all but
 # so large a share of the frames; of cameras on a tripod by 0.001.
-_MOVING_PER_S, _STILL = 0.03, 0.8
+_MOVING_PER_S, _STILL = 0.04, 0.8
 
 
 def prepared(track: Track2D, options: Options) -> Track2D:

@@ -64,11 +64,13 @@ def render_video(
     picture = Picture(result, style)
     with contextlib.ExitStack() as stack:
         moments, total, fps = _source(result, video, style, stack)
+        last_s = style.slow / float(fps)
         fps = style.fps or fps
         sound = video if style.slow == 1 else None
         writer: VideoWriter | StillsWriter | None = None
         written = 0
-        for done, (moment, lasting) in enumerate(paced(slowed(moments, style.slow), fps), 1):
+        pace = paced(slowed(moments, style.slow), fps, last_s)
+        for done, (moment, lasting) in enumerate(pace, 1):
             index, time_s, image = moment
             if writer is None:
                 late_s = time_s if time_s > _IN_TIME_S else 0.0

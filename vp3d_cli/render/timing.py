@@ -15,12 +15,15 @@ _LONGEST_S = 600.0
 Moment = tuple[int, float, Image | None]
 
 
-def paced(moments: Iterable[Moment], fps: Fraction) -> Iterator[tuple[Moment, int]]:
+def paced(
+    moments: Iterable[Moment], fps: Fraction, last_s: float | None = None
+) -> Iterator[tuple[Moment, int]]:
     """Each moment (frame index, seconds, image) with the number of pictures it lasts.
 
     Pictures lie 1/fps apart from the first moment on. A moment begins at the picture nearest to
     its time, so that times rounded to milliseconds neither drop nor double a frame; it may last
-    none at all where frames come faster than pictures.
+    none at all where frames come faster than pictures. The last one lasts `last_s` seconds, or a
+    picture, and of all together there is one at least.
     """
     before: Moment | None = None
     origin_s, slot = 0.0, 0
@@ -36,7 +39,8 @@ def paced(moments: Iterable[Moment], fps: Fraction) -> Iterator[tuple[Moment, in
             slot = following
         before = moment
     if before is not None:
-        yield before, 1
+        end_s = before[1] - origin_s + (float(1 / fps) if last_s is None else last_s)
+        yield before, max(round(end_s * float(fps)) - slot, 0 if slot else 1)
 
 
 def slowed(moments: Iterable[Moment], times: float) -> Iterator[Moment]:

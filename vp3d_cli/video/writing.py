@@ -19,7 +19,6 @@ from vp3d_cli.video.formats import container_of
 from vp3d_cli.video.opening import only_this_file
 from vp3d_cli.video.program import Program, ffmpeg_path, file_url
 
-
 _COLOUR = {"color_primaries": "bt709", "color_trc": "bt709", "colorspace": "bt709"}
 _MAX_GIF_FPS = 50  # browsers slow faster GIFs down to 10
 
