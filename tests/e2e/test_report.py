@@ -143,6 +143,7 @@ def test_a_terminal_does_not_obey_words_of_a_file(vp3d: Vp3d, tmp_path: Path) ->
         (("pose.npz", "--out", "nowhere/page.html"), 7, "does not exist"),
         (("pose.npz", "--video", "pose.npz"), 3, "pose.npz"),
         (("text.npz",), 6, "text.npz"),
+        (("text.npz", "--out", "nowhere/page.html"), 7, "does not exist"),
     ],
 )
 def test_wrong_usage(vp3d: Vp3d, pose: Path, args: tuple[str, ...], code: int, says: str) -> None:

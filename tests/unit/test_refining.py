@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -212,6 +213,7 @@ def _keypoints(drift: Float | None) -> Keypoints2D:
         frames[:0],
         Detections.empty(17),
         skeletons.get("coco17"),
+        fps=Fraction(30),
         frames_read=None if drift is None else frames,
         times_s=None if drift is None else frames / 30,
         drift=drift,
