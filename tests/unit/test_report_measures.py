@@ -282,6 +282,14 @@ def test_clock_knows_steps_gaps_and_cuts() -> None:
     assert clock_.missing_frames == 141
 
 
+def test_cuts_that_were_seen_count_before_those_that_are_guessed() -> None:
+    result = make_result(2, 20, with_gaps=False)
+    told = dataclasses.replace(result, provenance={**result.provenance, "cuts": [5]})
+    assert clock_of(told).cuts_s == (pytest.approx(5 * 1.001 / 30),)
+    none = dataclasses.replace(result, provenance={**result.provenance, "cuts": []})
+    assert clock_of(none).cuts_s == ()
+
+
 def test_no_cut_where_somebody_goes_on() -> None:
     tracks = (make_track2d(1, 20), make_track2d(2, 20, start=20), make_track2d(3, 40))
     people = tuple(map(make_track3d, tracks))
