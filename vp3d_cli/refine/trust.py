@@ -41,8 +41,7 @@ def features(track: Track2D, person: Track3D, support: Float) -> Double:
     sides = np.maximum(track.boxes[:, 2:] - track.boxes[:, :2], 1)
     size = np.sqrt(sides.prod(-1))
     off = np.where(np.isfinite(person.residual_px), person.residual_px / size, _MOST_RESIDUAL)
-    seen_s = track.times_s[track.observed]
-    away = np.abs(track.times_s[:, None] - seen_s).min(1) if len(seen_s) else np.full(shape[0], 1)
+    away = _away_s(track)
     columns = [
         np.minimum(support, _SEEN) / _SEEN,
         spread,
@@ -50,6 +49,16 @@ def features(track: Track2D, person: Track3D, support: Float) -> Double:
         np.broadcast_to(np.minimum(away, _MOST_GAP_S)[:, None], shape),
     ]
     return np.stack(columns, -1).astype(np.float64)
+
+
+def _away_s(track: Track2D) -> Double:
+    """Seconds (T,) to the nearest frame in which the person was seen."""
+    seen = np.flatnonzero(track.observed)
+    if not len(seen):
+        return np.full(len(track), _MOST_GAP_S)
+    after = np.searchsorted(seen, np.arange(len(track)))
+    nearest = [seen[np.clip(after - step, 0, len(seen) - 1)] for step in (0, 1)]
+    return np.asarray(np.min([np.abs(track.times_s - track.times_s[n]) for n in nearest], 0))
 
 
 def confidence(track: Track2D, person: Track3D) -> Float:
