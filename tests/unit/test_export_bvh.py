@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from tests.factories import make_result
 from tests.rigs import STANDING, bent, bvh_positions, dance, expected, result_of, tilted_world
 from tests.walkers import H36M
-from vp3d_cli import skeletons
+from vp3d_cli import export, skeletons
 from vp3d_cli.datasets.formats import bvh as reader
 from vp3d_cli.errors import DataError, SkeletonMismatchError
 from vp3d_cli.export import bvh
@@ -53,7 +53,9 @@ def test_somebody_who_stands_is_upright_and_faces_the_camera(known: bool, tmp_pa
     result = result_of([np.repeat(STANDING[None], 3, 0)], world=world)
     found = bvh_positions(_written(result, tmp_path))
     up = found[:, HEAD] - found[:, HIP]
-    np.testing.assert_allclose(up / np.linalg.norm(up, axis=-1, keepdims=True), [[0, 1, 0]] * 3, atol=1e-6)
+    np.testing.assert_allclose(
+        up / np.linalg.norm(up, axis=-1, keepdims=True), [[0, 1, 0]] * 3, atol=1e-6
+    )
     left = found[0, H36M.index("left_hip")] - found[0, H36M.index("right_hip")]
     np.testing.assert_allclose(left, [0.2, 0, 0], atol=1e-6)
     assert found[0, HIP, 2] < -3  # the camera is at the origin, and looks along -Z
@@ -89,9 +91,7 @@ def test_our_own_reader_finds_every_joint(tmp_path: Path) -> None:
 
     result = result_of([dance(20)], world=tilted_world())
     (sequence,) = reader.read((_written(result, tmp_path),), Choice())
-    np.testing.assert_allclose(
-        sequence.joints, result.world.of(result.tracks3d[0]), atol=1e-4
-    )
+    np.testing.assert_allclose(sequence.joints, result.world.of(result.tracks3d[0]), atol=1e-4)
 
 
 def test_gaps_are_filled_by_turning_evenly(tmp_path: Path) -> None:
@@ -264,3 +264,13 @@ def test_equal_bytes_twice(tmp_path: Path) -> None:
     first = _written(result_of([dance(10)]), tmp_path).read_bytes()
     assert first == _written(result_of([dance(10)]), tmp_path).read_bytes()
     assert b"-0.000000 " not in first
+
+
+def test_of_several_people_those_that_are_known_get_a_file(tmp_path: Path) -> None:
+    result = make_result(2, 20, with_gaps=False)
+    lost = replace(result.tracks3d[0], joints=np.full_like(result.tracks3d[0].joints, np.nan))
+    result = replace(result, tracks3d=(lost, result.tracks3d[1]))
+    assert export.write(result, "bvh", tmp_path / "a.bvh") == [tmp_path / "a.person2.bvh"]
+    nobody = replace(result.tracks3d[1], joints=lost.joints)
+    with pytest.raises(DataError):
+        export.write(replace(result, tracks3d=(lost, nobody)), "bvh", tmp_path / "b.bvh")

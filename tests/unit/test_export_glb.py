@@ -17,7 +17,7 @@ from tests.rigs import NODES, STANDING, bent, dance, expected, result_of, tilted
 from tests.walkers import H36M
 from vp3d_cli import skeletons
 from vp3d_cli.errors import SkeletonMismatchError
-from vp3d_cli.export import glb
+from vp3d_cli.export import _gltf, glb
 from vp3d_cli.palette import accent
 from vp3d_cli.types import Double, Result
 
@@ -331,12 +331,32 @@ def test_a_floor_lies_under_the_people_of_a_known_world(tmp_path: Path) -> None:
     lines = scene.numbers(grid.attributes.POSITION)
     np.testing.assert_array_equal(lines[:, 1], 0)
     assert -0.01 < corners[:, 1].max() < 0
-    far = result_of([dance(2)], world=tilted_world(), roots=[np.full((2, 3), 1e7)])
-    assert len(_written(far, tmp_path).gltf.accessors) < 40
+
+
+def test_the_floor_ends_where_places_are_absurd(tmp_path: Path) -> None:
+    roots = [np.array([[-1e4, 0, 4], [1e4, 0, 1e4]])]
+    scene = _written(result_of([dance(2)], world=tilted_world(), roots=roots), tmp_path)
+    grid = scene.gltf.meshes[scene.gltf.nodes[scene.named("floor")].mesh].primitives[1]
+    lines = scene.numbers(grid.attributes.POSITION)
+    assert np.abs(lines).max() <= 30
+    assert len(lines) < 300
+
+
+def test_numbers_begin_at_multiples_of_four(tmp_path: Path) -> None:
+    document = _gltf.Document({})
+    document.numbers(np.arange(3, dtype=np.uint8))
+    document.numbers(np.arange(2, dtype=np.float32))
+    document.write(tmp_path / "a.glb", [])
+    gltf = pygltflib.GLTF2().load(str(tmp_path / "a.glb"))
+    assert [view.byteOffset for view in gltf.bufferViews] == [0, 4]
+    np.testing.assert_array_equal(Scene(gltf).numbers(1)[:, 0], [0, 1])
 
 
 def test_no_floor_where_the_world_is_not_known(tmp_path: Path) -> None:
-    for result in (result_of([dance(3)]), result_of([dance(3)], world=tilted_world(), roots=[None])):
+    for result in (
+        result_of([dance(3)]),
+        result_of([dance(3)], world=tilted_world(), roots=[None]),
+    ):
         names = [node.name for node in _written(result, tmp_path).gltf.nodes]
         assert "floor" not in names
 

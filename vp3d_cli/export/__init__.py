@@ -8,14 +8,17 @@ suffix; and `ONE_PERSON`, that its program wants a file for each person.
 from __future__ import annotations
 
 import importlib.util
+import logging
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 from vp3d_cli import registry
-from vp3d_cli.errors import BackendUnavailableError
+from vp3d_cli.errors import BackendUnavailableError, DataError
 from vp3d_cli.types import Result
+
+_log = logging.getLogger(__name__)
 
 
 def describe(name: str) -> str:
@@ -78,9 +81,20 @@ def write(result: Result, name: str, path: Path) -> list[Path]:
     """
     require(name)
     files = planned(result, name, path)
+    written: list[Path] = []
+    refused: DataError | None = None
     for part, file in files:
-        _module(name).write(part, file)
-    return [file for _, file in files]
+        try:
+            _module(name).write(part, file)
+        except DataError as error:  # one of several of whom nothing is known
+            refused = error
+            if len(files) > 1:
+                _log.warning("%s: %s", file.name, error)
+        else:
+            written.append(file)
+    if refused and not written:
+        raise refused
+    return written
 
 
 def _module(name: str) -> ModuleType:
