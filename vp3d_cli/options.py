@@ -162,3 +162,13 @@ class Options:
     def to_json_after(self, detection: Json) -> Json:
         """The same as `to_json`, after keypoints that were found with other options before."""
         return self.to_json() | {key: detection[key] for key in _DETECTION if key in detection}
+
+
+@dataclass(frozen=True)
+class Span:
+    """A part of a video, the `number`th of `count` from 0; an end that is None is the video's."""
+
+    number: int
+    count: int
+    start_s: float | None
+    end_s: float | None

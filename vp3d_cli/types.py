@@ -13,6 +13,7 @@ they are not probabilities.
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from pathlib import Path
@@ -194,16 +195,6 @@ class Keypoints2D:
             if (column := getattr(self, name)) is not None:
                 read = self.frames_read
                 require_shape(name, column, (0 if read is None else len(read),))
-
-
-@dataclass(frozen=True)
-class Span:
-    """A part of a video, the `number`th of `count` from 0; an end that is None is the video's."""
-
-    number: int
-    count: int
-    start_s: float | None
-    end_s: float | None
 
 
 @dataclass(frozen=True)
@@ -397,3 +388,11 @@ class Result:
     @property
     def num_rows(self) -> int:
         return sum(len(track) for track in self.tracks2d)
+
+    # Values know no room: the one that knows the formats is found by name.
+    def to_dataframe(self) -> Any:
+        """A pandas table with a row per person, frame and joint; see `export._table`."""
+        return importlib.import_module("vp3d_cli.notebook").dataframe(self)
+
+    def _repr_html_(self) -> str:
+        return str(importlib.import_module("vp3d_cli.notebook").summary(self))

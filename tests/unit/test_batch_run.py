@@ -15,6 +15,7 @@ import pytest
 
 from tests import batch_worker
 from tests.batch_worker import write_clip
+from vp3d_cli import export
 from vp3d_cli.batch import Layout, Report, Setup, Wishes, locked, make_plan, run
 from vp3d_cli.batch.record import Keys, Record, Seen
 from vp3d_cli.batch.values import Answered, Event, Failed, Job, Lost
@@ -22,7 +23,7 @@ from vp3d_cli.detect._base import RememberingDetector
 from vp3d_cli.errors import OptionsError
 from vp3d_cli.options import Options
 from vp3d_cli.pipeline import detect_video, detecting, splitting
-from vp3d_cli.types import Json
+from vp3d_cli.types import Json, Result
 
 Fault = Callable[[Job, int], Event | None]
 
@@ -446,3 +447,28 @@ def test_a_record_survives_and_a_damaged_one_is_none(folder: Path) -> None:
     for text in (newer, "", "[]", "{}", '{"schema": "vp3d.batch/1", "name": "a", "failure": 3}'):
         layout.record("a").write_text(text)
         assert Record.load(layout, task) is None
+
+
+def test_other_formats_are_products_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One may make a file for each person; that of somebody who is not there any more goes."""
+    people = [1, 2]
+
+    def write(result: Result, name: str, path: Path) -> list[Path]:
+        made = [path.with_name(f"{path.stem}.person{i}{path.suffix}") for i in people]
+        for file in made:
+            file.write_text(name)
+        return made
+
+    real = export.write
+    monkeypatch.setattr(export, "write", lambda *a: write(*a) if a[1] == "trc" else real(*a))
+    told = _run(formats=("trc", "csv"))
+    assert told["a"].outputs == ("a.npz", "a.person1.trc", "a.person2.trc", "a.csv")
+    assert {"a.person1.trc", "a.person2.trc", "a.csv"} <= _files().keys()
+    assert _states(_run(formats=("trc", "csv"))) == "kept kept kept"
+    Path("out/a.person2.trc").unlink()
+    again = _run(formats=("trc", "csv"))
+    assert (again["a"].state, again["a"].stages, again["c"].state) == ("done", ("write",), "kept")
+    people.pop()
+    changed = _run(formats=("trc", "csv"), smooth_hz=3.0)
+    assert changed["a"].outputs == ("a.npz", "a.person1.trc", "a.csv")
+    assert "a.person2.trc" not in _files()

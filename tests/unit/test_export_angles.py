@@ -12,7 +12,7 @@ import pytest
 from tests.factories import make_result
 from tests.unit.test_export_frame import in_the_world
 from vp3d_cli import export, skeletons
-from vp3d_cli.export._angles import COLUMNS, MEANINGS, Body, measured
+from vp3d_cli.export._angles import COLUMNS, MEANINGS, Body, cardan_zxy, measured
 from vp3d_cli.types import Double, Result
 
 SKELETON = skeletons.get("h36m17")
@@ -105,6 +105,13 @@ def test_a_thigh_turned_inwards_shows_where_the_knee_is_bent(side: str) -> None:
     assert _angles(pose)[f"hip_rotation_{side}"] == pytest.approx(40)
     pose = _turned(pose, f"{side}_hip", "z", 50, _leg(side))
     assert _angles(pose)[f"hip_rotation_{side}"] == pytest.approx(40)
+    # Adduction is about X of the thigh that is not raised yet: first out, then up.
+    pose = _turned(pose, f"{side}_hip", "z", -50, _leg(side))
+    pose = _turned(pose, f"{side}_hip", "x", -25 if side == "right" else 25, _leg(side))
+    pose = _turned(pose, f"{side}_hip", "z", 35, _leg(side))
+    found = {name: _angles(pose)[f"hip_{name}_{side}"] for name in ("flexion", "adduction")}
+    assert found == {"flexion": pytest.approx(35), "adduction": pytest.approx(-25)}
+    assert _angles(pose)[f"hip_rotation_{side}"] == pytest.approx(40)
     barely = _turned(_standing(), f"{side}_knee", "z", -15, (f"{side}_foot",))
     assert np.isnan(_angles(barely)[f"hip_rotation_{side}"])
 
@@ -156,6 +163,27 @@ def test_arms(side: str) -> None:
     assert np.isnan(up[f"shoulder_plane_{side}"])
     bent = _turned(_standing(), f"{side}_elbow", "z", 110, (f"{side}_wrist",))
     _expect(bent, **{f"elbow_flexion_{side}": 110})
+
+
+def test_turns_about_z_x_y_make_the_axes_again() -> None:
+    pose = {name: where + 0.1 * np.sin(len(name)) for name, where in _standing().items()}
+    points = np.stack([pose[joint] for joint in SKELETON.joints])[None]
+    axes = Body.of(_turned_points(points), SKELETON).pelvis
+    z, x, y = (float(angle[0]) for angle in cardan_zxy(axes))
+    made = _about("z", z) @ _about("x", x) @ _about("y", y)
+    np.testing.assert_allclose(made, axes[0], atol=1e-9)
+
+
+def _turned_points(points: Double) -> Double:
+    return points @ (_about("y", 0.7) @ _about("x", 0.3) @ _about("z", -0.5)).T
+
+
+def _about(axis: str, angle: float) -> Double:
+    first, second = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
+    turn = np.eye(3)
+    turn[[first, second], [first, second]] = np.cos(angle)
+    turn[first, second], turn[second, first] = -np.sin(angle), np.sin(angle)
+    return turn
 
 
 def test_a_mirror_exchanges_left_and_right() -> None:

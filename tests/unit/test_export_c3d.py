@@ -80,6 +80,11 @@ def test_nobody_is_one_frame_in_which_all_is_missing(tmp_path: Path) -> None:
     assert (points[..., 3] == -1).all()
 
 
+def test_frames_with_nobody_between_are_there_since_the_format_has_no_times(tmp_path: Path) -> None:
+    _, points = _written(make_result(num_tracks=3, length=1, with_gaps=False), tmp_path / "a.c3d")
+    assert (points[..., 3] == 0).sum(1).tolist() == [17, 0, 17, 0, 17]
+
+
 def test_our_own_reader_of_motion_capture_takes_the_points(tmp_path: Path) -> None:
     result = in_the_world(make_result(num_tracks=1, with_gaps=False))
     export.write(result, "c3d", tmp_path / "pose.c3d")

@@ -77,7 +77,14 @@ def unpacked(page: Page) -> tuple[Double, list[dict[str, Double]]]:
     about, raw = page.about, zlib.decompress(base64.b64decode(page.texts["arrays"]))
     at = 8 * about["frames"]
     times, people = np.frombuffer(raw[:at], "<f8"), []
-    sizes = {"joints": 51, "confidence": 17, "keypoints": 34, "scores": 17, "observed": 1}
+    sizes = {
+        "joints": 51,
+        "confidence": 17,
+        "keypoints": 34,
+        "scores": 17,
+        "observed": 1,
+        "angles": 8,
+    }
     for person in about["people"]:
         columns = {}
         for name, step in data.STEPS.items():

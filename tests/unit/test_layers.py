@@ -39,7 +39,7 @@ FOUNDATION = {
     "weights",
 }
 # What stands above the stages. Every other room is a stage, a new one included.
-ABOVE = {"train", "evaluate", "report", "pipeline", "provision", "batch", "cli", ""}
+ABOVE = {"train", "evaluate", "report", "pipeline", "provision", "batch", "cli", "", "notebook"}
 NUMPY_ONLY = {"types", "errors", "geometry", "evaluate.metrics", "evaluate.protocol"}
 
 # Third party: the only modules or rooms that may import it.

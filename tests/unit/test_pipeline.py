@@ -145,7 +145,7 @@ def test_a_files_people_are_believed_and_a_detectors_proven() -> None:
     once = _keypoints()
     once = dataclasses.replace(once, frames=once.frames[rows], people=once.people.select(rows))
     seen = dataclasses.replace(once, provenance={"detector": {"name": "movenet"}})
-    assert [len(lifting.people(k, Options())[0]) for k in (once, seen)] == [1, 0]
+    assert [len(lifting.people(k, Options()).tracks) for k in (once, seen)] == [1, 0]
 
 
 def test_keypoints_in_memory_are_lifted() -> None:

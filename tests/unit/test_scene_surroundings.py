@@ -12,11 +12,11 @@ import pytest
 from tests.batch_worker import fake_models
 from tests.unit.test_scene_changes import HEIGHT, WIDTH, _shot
 from vp3d_cli import keypoints
-from vp3d_cli.options import Options
+from vp3d_cli.options import Options, Span
 from vp3d_cli.pipeline import detect_video, splitting
 from vp3d_cli.pipeline.surroundings import Surroundings
 from vp3d_cli.scene import CONTEXT_S
-from vp3d_cli.types import Frame, Span
+from vp3d_cli.types import Frame
 from vp3d_cli.video import VideoWriter
 
 FPS = 10

@@ -77,6 +77,10 @@ class Layout:
     def keep(self, path: Path) -> None:
         """Keep a file that was written at its place, whole."""
 
+    def discard(self, path: Path) -> None:
+        """Remove a file that was kept, and is of no use any more."""
+        path.unlink(missing_ok=True)
+
     def forget_parts(self, key: str) -> None:
         """Remove the 2D keypoints of all spans; their whole is there."""
         for path in self.keypoints.glob(f"{key}.part-*"):

@@ -77,6 +77,11 @@ class Mirror(Layout):
             self._send(path, self._there(path))
         self._here[path] = self.looks(path)
 
+    def discard(self, path: Path) -> None:
+        super().discard(path)
+        with self._telling(path, "removed"), contextlib.suppress(FileNotFoundError):
+            self._store.rm_file(self._there(path))
+
     def forget_parts(self, key: str) -> None:
         super().forget_parts(key)
         with self._telling(self.keypoints, "cleared"):

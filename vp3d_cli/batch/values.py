@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vp3d_cli.options import Options
-from vp3d_cli.types import Span
+from vp3d_cli.options import Options, Span
 
 # Told that work goes on: the stage, how much of it is done, and how much there is if known.
 Beat = Callable[[str, int, "int | None"], None]

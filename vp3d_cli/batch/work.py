@@ -14,9 +14,10 @@ from vp3d_cli.batch.layout import Layout, is_full, opened
 from vp3d_cli.batch.record import Keys, Product, Record, Seen, missing, remember_failure
 from vp3d_cli.batch.values import Answer, Beat, Cut, Done, Failed, Job, Setup
 from vp3d_cli.errors import DataError, OutputError, VideoError, Vp3dError
+from vp3d_cli.options import Span
 from vp3d_cli.pipeline import Models, detect_video, lift_keypoints, splitting
 from vp3d_cli.results import load_result
-from vp3d_cli.types import Keypoints2D, Result, Span
+from vp3d_cli.types import Keypoints2D, Result
 
 _log = logging.getLogger(__name__)
 
@@ -198,6 +199,9 @@ class _Work:
         )
         for kind in wanted:
             product = Product(self.keys.poses, self._made(kind, result))
+            before = told.products.get(kind)
+            for name in (before.files.keys() - product.files.keys()) if before else ():
+                self.layout.discard(self.layout.root / name)  # of somebody who is not there now
             told = replace(told, products=told.products | {kind: product})
             self._save(told)
             self.beat("write", 0, None)

@@ -16,7 +16,7 @@ from vp3d_cli.choices import Choice
 from vp3d_cli.detect._base import BatchDetector, Detector, DetectorOptions, RememberingDetector
 from vp3d_cli.device import torch_device
 from vp3d_cli.errors import NoFramesError
-from vp3d_cli.options import Options
+from vp3d_cli.options import Options, Span
 from vp3d_cli.pipeline.surroundings import Surroundings
 from vp3d_cli.scene import with_colours
 from vp3d_cli.types import (
@@ -28,7 +28,6 @@ from vp3d_cli.types import (
     Json,
     Keypoints2D,
     Skeleton,
-    Span,
     VideoInfo,
 )
 from vp3d_cli.video import VideoReader, probe

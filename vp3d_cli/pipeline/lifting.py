@@ -102,6 +102,7 @@ class SecondHalf:
         """Find out who is who, and lift everybody who was asked for."""
         told = people(keypoints, self._options)
         warnings = list(told.warnings if told.tracks else (nobody(keypoints),))
+        warnings += _heights_of_nobody(self._options, told)
         for warning in warnings:
             _log.warning("%s", warning)
         tracks2d = track.select_people(told.tracks, self._options.person, told.same_person)
@@ -113,7 +114,10 @@ class SecondHalf:
                 world = World.unknown("not looked for in faithful results")
             else:
                 moves = refining.camera_moves(keypoints)
-                tracks3d, world = self._refined(tracks2d, video, camera, progress, moves=moves)
+                options = _with_heights_of_all_ids(self._options, told)
+                tracks3d, world = self._refined(
+                    tracks2d, video, camera, options, progress, moves=moves
+                )
         return Result(
             video=video,
             camera=camera,
@@ -138,16 +142,16 @@ class SecondHalf:
         tracks2d: tuple[Track2D, ...],
         video: VideoInfo,
         camera: Camera,
+        options: Options,
         progress: Progress | None,
         *,
         moves: bool,
     ) -> tuple[tuple[Track3D, ...], World]:
         """Lift calmed keypoints at a rate that the lifter knows, and refine what it answers."""
-        options = self._options
         seen, real = timing.in_real_time(tracks2d, video, options.real_fps)
         calm = tuple(refining.prepared(person, options) for person in seen)
         rate = None
-        if options.does("resampling"):
+        if calm and options.does("resampling"):
             rate = timing.rate_for(calm, real, self._lifter.config.fps_range)
         if rate is None:
             told = _counted(progress, calm)
@@ -191,6 +195,25 @@ def people(keypoints: Keypoints2D, options: Options) -> Tracked:
         appearance=options.does("appearance"),
         repair=options.does("repair"),
     )
+
+
+def _with_heights_of_all_ids(options: Options, told: Tracked) -> Options:
+    """Whoever came back under another id is as tall as before."""
+    heights = dict(options.heights)
+    for group in told.same_person:
+        known = [heights[i] for i in group if i in heights]
+        heights |= {i: known[0] for i in group if known and i not in heights}
+    return dataclasses.replace(options, heights=tuple(heights.items()))
+
+
+def _heights_of_nobody(options: Options, told: Tracked) -> list[str]:
+    """A sentence for each height of an id that nobody has."""
+    ids = {person.track_id for person in told.tracks}
+    return [
+        f"--height {i}:{height:g}: there is no person {i}"
+        for i, height in options.heights
+        if i is not None and i not in ids and ids
+    ]
 
 
 def _cuts(keypoints: Keypoints2D) -> list[int]:

@@ -172,7 +172,8 @@ def _ankles(track: Track2D, person: Track3D, legs: feet.Legs) -> Double:
     """Both ankles (T, 2, 3) in the camera frame; NaN where they were not seen."""
     steps = person.joints[:, legs.feet].astype(np.float64) + person.root[:, None]
     rows: Int = np.array([track.skeleton.index(f"{side}_ankle") for side in ("left", "right")])
-    steps[track.scores[:, rows] < feet.LEAST_SCORE] = np.nan
+    # A score that is missing is none.
+    steps[~(track.scores[:, rows] >= feet.LEAST_SCORE)] = np.nan
     return steps
 
 

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from vp3d_cli.errors import NoFramesError, OptionsError
-from vp3d_cli.options import Options
+from vp3d_cli.options import Options, Span
 from vp3d_cli.pipeline.detecting import FirstHalf, Progress
 from vp3d_cli.pipeline.models import Models
-from vp3d_cli.types import Bool, Detections, Keypoints2D, Span
+from vp3d_cli.types import Bool, Detections, Keypoints2D
 from vp3d_cli.video import probe
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from vp3d_cli.options import Span
 from vp3d_cli.scene import CONTEXT_S, Watch
-from vp3d_cli.types import Detections, Frame, Span
+from vp3d_cli.types import Detections, Frame
 
 _NOBODY = np.zeros((0, 4), np.float32)
 

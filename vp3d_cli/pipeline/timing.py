@@ -19,6 +19,9 @@ from vp3d_cli.types import Bool, Double, Float, Real, Track2D, Track3D, VideoInf
 # times count as uneven.
 _OUT_OF_STEP, _MANY = 0.3, 0.02
 _SMALLEST_VIDEO = 3
+# Nobody knows what happens between two frames that lie farther apart, seconds; the lifter sees no
+# more of it, since a clock that leaps by hours would have it see hours.
+_LONGEST_STEP_S = 2.0
 
 
 def in_real_time(
@@ -56,10 +59,10 @@ def rate_for(
 
 def resampled(track: Track2D, rate: Fraction) -> Track2D:
     """The track at even times; in between keypoints and scores move linearly."""
-    first, last = float(track.times_s[0]), float(track.times_s[-1])
+    at = _without_leaps(track.times_s)
+    first, last = float(at[0]), float(at[-1])
     count = max(1, round((last - first) * float(rate)) + 1)
     times = first + np.arange(count) / float(rate)
-    at = _ascending(track.times_s)
     observed = np.interp(times, at, track.observed.astype(np.float64)) > 0.5
     at_risk = np.interp(times, at, track.at_risk.astype(np.float64)) > 0
     return Track2D(
@@ -77,7 +80,7 @@ def resampled(track: Track2D, rate: Fraction) -> Track2D:
 
 def put_back(lifted: Track3D, seen: Track2D, track: Track2D) -> Track3D:
     """What was lifted from `seen` at the times of `track`; joints move along cubic splines."""
-    times = np.clip(track.times_s, seen.times_s[0], seen.times_s[-1])
+    times = np.clip(_without_leaps(track.times_s), seen.times_s[0], seen.times_s[-1])
     joints = _cubic(times, seen.times_s, lifted.joints)
     return Track3D(
         track.track_id,
@@ -97,9 +100,13 @@ def _is_uneven(track: Track2D, fps: float) -> bool:
     return bool(len(beats) >= _SMALLEST_VIDEO and late.mean() > _MANY)
 
 
-def _ascending(times: Double) -> Double:
-    """Times that never go back, as interpolation needs them."""
-    return np.asarray(np.maximum.accumulate(times))
+def _without_leaps(times: Double) -> Double:
+    """Times that never go back, as interpolation needs them, and never leap ahead."""
+    ascending: Double = np.asarray(np.maximum.accumulate(times))
+    steps = np.diff(ascending)
+    if not np.any(steps > _LONGEST_STEP_S):
+        return ascending
+    return np.asarray(times[0] + np.append(0, np.cumsum(np.minimum(steps, _LONGEST_STEP_S))))
 
 
 def _linear(times: Double, at: Double, values: Real) -> Float:
