@@ -1,10 +1,11 @@
 """How fast a picture is made, beside the same one drawn with matplotlib.
 
-    python tests/bench/render_speed.py [--frames 240] [--rounds 2]
+    python tests/bench/render_speed.py [--frames 240] [--rounds 2] [--only-1080]
 
 The picture of the baseline is 1200 x 600 as the reference's; ours has the same number of
-pixels. Both read the same 720p clip and write with the same encoder. Frames per second depend on
-what else the machine does; the ratio of one round and the processor time hardly do.
+pixels. Both read the same 720p clip and write with the same encoder. Then a 1080p clip is drawn
+in every layout at 1920 x 1080, and decoding, drawing and encoding alone. Frames per second depend
+on what else the machine does; the ratio of one round and the processor time hardly do.
 """
 
 from __future__ import annotations
@@ -26,32 +27,37 @@ import numpy as np
 
 from vp3d_cli import skeletons
 from vp3d_cli.render.compose import Picture, render_video
+from vp3d_cli.render.style import LAYOUTS, Style
 from vp3d_cli.types import Camera, Float, Result, Track2D, Track3D
 from vp3d_cli.video import VideoReader, VideoWriter, ffmpeg_path, probe
 
-WIDTH, HEIGHT, FPS = 1280, 720, Fraction(30)
-SAME_AREA_HEIGHT = 558  # gives 1293 x 558 pixels, as many as 1200 x 600
+FPS = Fraction(30)
+SMALL, LARGE = (1280, 720), (1920, 1080)
+SAME_AREA_HEIGHT = 558  # gives about 1293 x 558 pixels, as many as 1200 x 600
 COCO, H36M = skeletons.get("coco17"), skeletons.get("h36m17")
 
 
-def make_clip(path: Path, num_frames: int) -> None:
-    """A 720p clip with texture that moves, so that neither coder has it easy."""
+def make_clip(path: Path, num_frames: int, size: tuple[int, int] = SMALL) -> None:
+    """A clip with texture that moves, so that neither coder has it easy."""
+    width, height = size
     rng = np.random.default_rng(0)
-    coarse = rng.integers(40, 216, (HEIGHT // 16 + 8, WIDTH // 16 + 40, 3), dtype=np.uint8)
+    coarse = rng.integers(40, 216, (height // 16 + 8, width // 16 + 40, 3), dtype=np.uint8)
     wide = coarse.repeat(16, 0).repeat(16, 1)
     wide = wide // 2 + rng.integers(0, 24, wide.shape, dtype=np.uint8)
-    with VideoWriter(path, WIDTH, HEIGHT, FPS) as writer:
+    with VideoWriter(path, width, height, FPS) as writer:
         for k in range(num_frames):
             x = 2 * k % 600
-            writer.write(wide[:HEIGHT, x : x + WIDTH])
+            writer.write(wide[:height, x : x + width])
 
 
 def make_result(path: Path, num_frames: int) -> Result:
     """One person who walks on the spot, seen by a level camera 4 m away."""
+    info = probe(path)
     swing = np.sin(2 * np.pi * np.arange(num_frames) / 32)[:, None].astype(np.float32)
     joints = _walk(H36M.joints, swing)
     flat = _walk(COCO.joints, swing) + np.array([0, 0, 4], np.float32)
-    keypoints = flat[..., :2] / flat[..., 2:] * 1200 + np.array([WIDTH / 2, HEIGHT / 2])
+    keypoints = flat[..., :2] / flat[..., 2:] * info.width
+    keypoints = keypoints + np.array([info.width / 2, info.height / 2])
     keypoints = keypoints.astype(np.float32)
     frames = np.arange(num_frames, dtype=np.int32)
     boxes = np.concatenate([keypoints.min(1) - 20, keypoints.max(1) + 20], -1)
@@ -60,8 +66,8 @@ def make_result(path: Path, num_frames: int) -> Result:
     seen = np.ones(num_frames, bool)
     times_s = frames / float(FPS)
     return Result(
-        probe(path),
-        Camera(1200, "synthetic"),
+        info,
+        Camera(info.width, "synthetic"),
         (Track2D(1, frames, times_s, boxes, keypoints, scores, seen, COCO),),
         (Track3D(1, frames, joints, scores, H36M, root),),
     )
@@ -88,7 +94,7 @@ def render_with_matplotlib(result: Result, clip: Path, out: Path) -> None:
     figure = plt.figure(figsize=(12, 6), dpi=100)
     left, right = figure.add_subplot(121), figure.add_subplot(122, projection="3d")
     left.axis("off")
-    image = left.imshow(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    image = left.imshow(np.zeros((SMALL[1], SMALL[0], 3), np.uint8))
     flat = [left.plot([], [], lw=2)[0] for _ in COCO.edges]
     solid = [right.plot([], [], [], lw=3)[0] for _ in H36M.edges]
     axes: Any = right
@@ -121,9 +127,9 @@ def _cpu_s() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-def split(result: Result, clip: Path, out: Path, height: int, num_frames: int) -> None:
+def split(result: Result, clip: Path, out: Path, style: Style, num_frames: int) -> None:
     """Print what decoding, drawing and encoding take alone."""
-    picture = Picture(result, height)
+    picture = Picture(result, style)
     size = (picture.layout.width, picture.layout.height)
     with VideoReader(clip) as reader:
         images = [frame.image for frame, _ in zip(reader, range(40), strict=False)]
@@ -154,34 +160,53 @@ def report(name: str, wall_s: float, cpu_s: float, num_frames: int) -> None:
     )
 
 
+def against_matplotlib(folder: Path, num_frames: int, rounds: int) -> None:
+    """The same picture by both, and ours at its usual size."""
+    few = max(num_frames // 6, 10)
+    clip, short, out = (folder / name for name in ("clip.mp4", "short.mp4", "out.mp4"))
+    make_clip(clip, num_frames)
+    make_clip(short, few)
+    result, short_result = make_result(clip, num_frames), make_result(short, few)
+    for _ in range(rounds):
+        theirs = timed(lambda: render_with_matplotlib(short_result, short, out))
+        report("matplotlib 1200x600", *theirs, few)
+        for height in (SAME_AREA_HEIGHT, 720):
+            style = Style(size=(None, height))
+            ours = timed(functools.partial(render_video, result, out, video=clip, style=style))
+            with av.open(str(out)) as container:
+                stream = container.streams.video[0]
+                name = f"vp3d {stream.width}x{stream.height}"
+                codec = stream.codec_context.name
+            report(name, *ours, num_frames)
+            wall, cpu = (t / few / (o / num_frames) for t, o in zip(theirs, ours, strict=True))
+            print(f"  ratio {wall:23.1f}              {cpu:10.1f}")
+        split(result, clip, out, Style(size=(None, SAME_AREA_HEIGHT)), num_frames)
+    print(f"both write {codec}, by {Path(ffmpeg_path()).name}")
+
+
+def at_1080(folder: Path, num_frames: int) -> None:
+    """Every layout of a 1080p clip at 1920 x 1080, whole and in its parts."""
+    clip, out = folder / "large.mp4", folder / "out.mp4"
+    make_clip(clip, num_frames, LARGE)
+    result = make_result(clip, num_frames)
+    for layout in LAYOUTS:
+        style = Style(layout=layout, size=LARGE)
+        ours = timed(functools.partial(render_video, result, out, video=clip, style=style))
+        report(f"{layout} 1920x1080", *ours, num_frames)
+        split(result, clip, out, style, num_frames)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--frames", type=int, default=240)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--only-1080", action="store_true")
     args = parser.parse_args()
     matplotlib.use("Agg")
-    few = max(args.frames // 6, 10)
     with tempfile.TemporaryDirectory() as folder:
-        clip, short, out = (Path(folder) / name for name in ("clip.mp4", "short.mp4", "out.mp4"))
-        make_clip(clip, args.frames)
-        make_clip(short, few)
-        result, short_result = make_result(clip, args.frames), make_result(short, few)
-        for _ in range(args.rounds):
-            theirs = timed(lambda: render_with_matplotlib(short_result, short, out))
-            report("matplotlib 1200x600", *theirs, few)
-            for height in (SAME_AREA_HEIGHT, 720):
-                ours = timed(
-                    functools.partial(render_video, result, out, video=clip, height=height)
-                )
-                with av.open(str(out)) as container:
-                    stream = container.streams.video[0]
-                    name = f"vp3d {stream.width}x{stream.height}"
-                    codec = stream.codec_context.name
-                report(name, *ours, args.frames)
-                wall, cpu = (t / few / (o / args.frames) for t, o in zip(theirs, ours, strict=True))
-                print(f"  ratio {wall:23.1f}              {cpu:10.1f}")
-            split(result, clip, out, SAME_AREA_HEIGHT, args.frames)
-        print(f"both write {codec}, by {Path(ffmpeg_path()).name}")
+        if not args.only_1080:
+            against_matplotlib(Path(folder), args.frames, args.rounds)
+        at_1080(Path(folder), args.frames)
 
 
 if __name__ == "__main__":

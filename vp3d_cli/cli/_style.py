@@ -55,8 +55,8 @@ style_options = together(
     click.option(
         "--angles",
         is_flag=True,
-        help="Write the angles of knees, hips, elbows and shoulders, in degrees: between the two "
-        "bones, 180 is straight.",
+        help="Write the angles of knees, elbows, shoulders and hips beside them, degrees: 0 is "
+        "straight, and an arm that hangs.",
     ),
     click.option(
         "--trail",

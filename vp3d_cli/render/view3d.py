@@ -37,8 +37,9 @@ _LIGHT = np.array([-0.66, -0.75], np.float32)
 _DEPTH_RANGE_M = 0.75
 # How bold a joint without any confidence still is, and how bold rows that were filled in are.
 _FAINTEST, _FILLED = 0.4, 0.7
-# The shadow is drawn this much smaller; it fades with the height above the floor.
-_SHADOW_SHRINK, _SHADOW_BLUR, _SHADOW_FADE_M = 4, 1.6, 0.7
+# The shadow is drawn this much smaller, or a metre as so many px if that is smaller still; it fades
+# with the height above the floor.
+_SHADOW_SHRINK, _SHADOW_METRE_PX, _SHADOW_BLUR, _SHADOW_FADE_M = 4, 50, 1.6, 0.7
 # How much of a person's own colour the trunk has where several stand together.
 _TINT = 0.55
 
@@ -105,16 +106,17 @@ class Figure:
 
     def draw_shadow(self, panel: Image, view: View, row: int) -> None:
         """Darken the floor straight under the limbs, the more the closer they are to it."""
+        shrink = max(_SHADOW_SHRINK, round(view.length_px(1) / _SHADOW_METRE_PX))
         scene = self.scene[row]
         points = view.project(scene * np.array([1, 0, 1], np.float32))
         seen = np.asarray(np.isfinite(points).all(-1))
         bones = self._edges[seen[self._edges].all(-1)]
-        radii = view.radius_px(self._radii_m, points[:, 2]) / _SHADOW_SHRINK
-        patch, low = _around(panel, points[bones.ravel(), :2])
+        radii = view.radius_px(self._radii_m, points[:, 2]) / shrink
+        patch, low = _around(panel, points[bones.ravel(), :2], shrink)
         if patch.size == 0:
             return
-        small = np.zeros([-(-n // _SHADOW_SHRINK) for n in patch.shape[:2]], np.uint8)
-        ends = (points[bones, :2] - low) / _SHADOW_SHRINK
+        small = np.zeros([-(-n // shrink) for n in patch.shape[:2]], np.uint8)
+        ends = (points[bones, :2] - low) / shrink
         above = np.maximum(scene[bones, 1].mean(-1), 0)
         inks = 255 * self._theme.shadow * np.exp(-above / _SHADOW_FADE_M)
         thickness = np.maximum(np.rint(radii[bones].sum(-1)), 1).astype(int)
@@ -165,12 +167,12 @@ def _parts(outlines: Float, colours: list[list[palette.Colour]]) -> list[Part]:
     ]
 
 
-def _around(panel: Image, points: Float) -> tuple[Image, Float]:
+def _around(panel: Image, points: Float, shrink: int) -> tuple[Image, Float]:
     """The part of the panel around points (N, 2), with room for a soft edge; its top left."""
     if not len(points):
         return panel[:0], np.zeros(2, np.float32)
-    pad = 8 * _SHADOW_SHRINK
+    pad = 8 * shrink
     size = np.array(panel.shape[1::-1])
-    low = np.clip(points.min(0) - pad, 0, size).astype(int) // _SHADOW_SHRINK * _SHADOW_SHRINK
+    low = np.clip(points.min(0) - pad, 0, size).astype(int) // shrink * shrink
     high = np.clip(points.max(0) + pad, 0, size).astype(int)
     return panel[low[1] : high[1], low[0] : high[0]], low.astype(np.float32)
