@@ -28,6 +28,9 @@ _LEAST_STEP_S = 1e-4
 _STIFFEST = 1e11
 # What is unknown is held to its neighbours by this share of the largest weight.
 _TRACE = 1e-4
+# Where doubles still do not tell, it is tried again at this share of the stiffness, down to the
+# last: then it is no matter of stiffness.
+_SOFTER, _SOFTEST = 1e-2, 1e-12
 
 
 def smooth(values: Real, weights: Real, times_s: Real, cutoff_hz: float) -> Double:
@@ -73,17 +76,25 @@ def smooth(values: Real, weights: Real, times_s: Real, cutoff_hz: float) -> Doub
 
 def _solve(penalty: Double, weight: Double, columns: Double, times: Double) -> Double:
     """The minimum for columns (T, C) of one weight (T,)."""
-    from scipy.linalg import solveh_banded
+    from scipy.linalg import LinAlgError, solveh_banded
 
-    matrix = penalty.copy()
     # Polynomials through a few known values would soon be far away from them.
     known, trace = weight > 0, _TRACE * weight.max()
     held = [np.interp(times, times[known], column[known]) for column in columns.T]
-    matrix[-1] += weight + trace
     # Around the mean: rounding errors are shares of the values.
     mean = np.average(columns, axis=0, weights=weight)
     right = weight[:, None] * (columns - mean) + trace * (np.stack(held, -1) - mean)
-    return np.asarray(solveh_banded(matrix, right, check_finite=False) + mean)
+    # What weighs little is held by little: `_penalty` knows times, but no weights.
+    share = min(1.0, 3 * _STIFFEST * float(weight.max() / penalty[-1].max()))
+    while True:
+        matrix = share * penalty
+        matrix[-1] += weight + trace
+        try:
+            return np.asarray(solveh_banded(matrix, right, check_finite=False) + mean)
+        except LinAlgError:
+            if share < _SOFTEST:
+                raise
+            share *= _SOFTER
 
 
 def _penalty(times: Double, spacing: Double, cutoff_hz: float) -> Double:

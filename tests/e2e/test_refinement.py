@@ -127,6 +127,24 @@ def test_people_are_as_tall_as_the_command_says(lift: Callable[..., Result]) -> 
     assert np.ptp(ratio, axis=1).max() < 1e-3
 
 
+def test_whoever_comes_back_is_as_tall_as_before(lift: Callable[..., Result]) -> None:
+    whole = _seen()
+    rows = (whole.track_ids == 2) | (whole.frames < 15) | (whole.frames >= 45)
+    assert whole.track_ids is not None
+    seen = dataclasses.replace(
+        whole,
+        frames=whole.frames[rows],
+        people=whole.people.select(rows),
+        track_ids=whole.track_ids[rows],
+    )
+    result = lift("--height", "1:1.95", "--height", "7:1.5", seen=seen)
+    assert result.provenance["same_person"] == [[1, 3]]
+    statures = {track.track_id: bones.stature(track) for track in result.tracks3d}
+    assert [statures[1], statures[3]] == pytest.approx([1.95, 1.95], abs=0.02)
+    assert result.provenance["options"]["heights"] == [[1, 1.95], [7, 1.5]]
+    assert any("there is no person 7" in told for told in result.provenance["warnings"])
+
+
 def test_smoother_is_calmer(lift: Callable[..., Result]) -> None:
     shakes = [_shake(lift("--smooth", hz)) for hz in (1, 4, 12)]
     assert shakes == sorted(shakes)

@@ -194,6 +194,24 @@ def test_times_that_stand_still_or_go_back_do_no_harm() -> None:
     assert len(timing.resampled(nowhere, Fraction(30))) == 1
 
 
+def test_a_clock_that_leaps_does_not_make_hours() -> None:
+    times = np.arange(40) / 30
+    late = np.where(np.arange(40) < 20, times, times + 36_000)
+    track = dataclasses.replace(_timed(late), keypoints=_timed(times).keypoints)
+    seen = timing.resampled(track, Fraction(60))
+    assert len(seen) < 300
+    there = Track3D(
+        1,
+        seen.frames,
+        np.repeat(seen.keypoints, 3, -1)[..., :3],
+        np.ones(seen.scores.shape, np.float32),
+        track.skeleton,
+        np.zeros((len(seen), 3), np.float32),
+    )
+    back = timing.put_back(there, seen, track)
+    np.testing.assert_allclose(back.joints[..., 0], track.keypoints[..., 0], rtol=1e-3, atol=0.5)
+
+
 def test_what_is_unknown_does_not_spread() -> None:
     shot = film(walk(fps=15))
     shot.track.keypoints[20, 3] = np.nan

@@ -94,6 +94,19 @@ def _differences(one: Track3D, other: Track3D) -> set[str]:
     }
 
 
+@pytest.mark.parametrize("score", [0.0, np.nan])
+def test_feet_that_are_not_seen_do_not_stand(score: float) -> None:
+    shot = _shot()
+    (seen,), _ = _run([shot])
+    assert seen.contacts.any()
+    scores = shot.track.scores.copy()
+    ankles = [shot.track.skeleton.index(f"{side}_ankle") for side in ("left", "right")]
+    scores[:, ankles] = score
+    track = dataclasses.replace(shot.track, scores=scores)
+    (unseen,), _ = _run([dataclasses.replace(shot, track=track)])
+    assert not unseen.contacts.any()
+
+
 @pytest.mark.parametrize("part", OWN)
 def test_every_part_can_be_left_out(part: str) -> None:
     """What follows from it changes, and nothing else does."""

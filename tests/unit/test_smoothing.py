@@ -233,6 +233,19 @@ def test_any_rate_and_any_cutoff_have_an_answer(fps: float, cutoff_hz: float) ->
         np.testing.assert_allclose(got, values, rtol=0, atol=2e-3)
 
 
+@pytest.mark.parametrize("length", [4, 5, 40])
+def test_odd_times_and_tiny_weights_have_an_answer(length: int) -> None:
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        times = np.cumsum(rng.exponential(1 / 60, length))
+        values = 1000 + np.cumsum(rng.normal(size=(length, 1)), 0)
+        weights = np.where(rng.random((length, 1)) < 0.3, 0, rng.random((length, 1)) ** 4)
+        weights[0] = 1e-4
+        got = smooth(values, weights, times, 0.1)
+        assert np.isfinite(got).all()
+        assert np.abs(got - values).max() < 100 * np.ptp(values)
+
+
 def test_one_euro_keeps_a_constant() -> None:
     calm = OneEuro()
     for i in range(50):

@@ -12,6 +12,9 @@ import pytest
 from tests.factories import make_track2d
 from vp3d_cli import skeletons
 from vp3d_cli.track import Tracked, associate, identify, keep_ids, select_people
+from vp3d_cli.track.encounters import resolve
+from vp3d_cli.track.motion import Motion
+from vp3d_cli.track.person import Person, Sighting
 from vp3d_cli.types import NUM_COLOURS, Bool, Detections, Float, Int, Keypoints2D, Track2D
 
 COCO = skeletons.get("coco17")
@@ -304,6 +307,39 @@ def test_no_detection_is_used_twice(clothes: list[int] | None) -> None:
             key = int(track.frames[row]), float(track.keypoints[row].sum())
             used[key] = used.get(key, 0) + 1
     assert set(used.values()) == {1}
+
+
+class _Read(Sighting):
+    """Counts how often it is looked at."""
+
+    times = 0
+
+    def __getattribute__(self, name: str) -> object:
+        if name in ("time_s", "is_clear", "colours"):
+            _Read.times += 1
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_work_grows_with_the_length_alone(known: bool) -> None:
+    reads = []
+    for length in (1000, 4000):
+        people = []
+        for who in range(2):
+            x = 60.0 * who
+            box = np.array([x, 0, x + 50, 200], np.float32)
+            colours = _clothes(5 * who, np.random.default_rng(who))
+            person = Person(Motion(box))
+            for frame in range(length):
+                look = colours if known else np.full_like(colours, np.nan)
+                points = np.zeros((17, 2), np.float32), np.ones(17, np.float32)
+                is_clear = frame % 20 > 3
+                person.see(_Read(frame, frame / FPS, box, 0.9, *points, look, is_clear))
+            people.append(person)
+        _Read.times = 0
+        assert len(resolve(people)) == 2
+        reads.append(_Read.times)
+    assert reads[1] < 5 * reads[0]
 
 
 def test_nobody_is_nobody() -> None:

@@ -6,8 +6,10 @@ after, where each is seen clearly, dozens of frames do.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -49,6 +51,8 @@ def resolve(people: list[Person]) -> list[Person]:
         Everybody, with sightings of one person as far as colours tell. Who is left without any
         is gone; sightings are neither lost nor doubled.
     """
+    if not any(_is_told(s) for person in people for s in person.sightings):
+        return people
     sightings = [list(person.sightings) for person in people]
     for meeting in _meetings(people):
         _exchange(sightings, meeting)
@@ -152,13 +156,18 @@ def _exchange(sightings: list[list[Sighting]], meeting: _Meeting) -> None:
     middle = (meeting.first_s + meeting.last_s) / 2
     heads, tails = {}, {}
     for who, seen in enumerate(sightings):
-        is_late = bool(seen) and meeting.first_s <= seen[0].time_s <= meeting.last_s + _LATE_S
-        is_here = any(id(s) in meeting.sightings for s in seen)
+        if not seen:
+            continue
+        # An hour has thousands of meetings: none may look through all sightings.
+        begin = bisect_left(seen, meeting.first_s, key=_time_of)
+        end = bisect_right(seen, meeting.last_s, key=_time_of)
+        is_late = meeting.first_s <= seen[0].time_s <= meeting.last_s + _LATE_S
+        is_here = any(id(s) in meeting.sightings for s in seen[begin:end])
         if not is_here and not is_late:
             continue
-        before = [s for s in seen if s.time_s < meeting.first_s]
-        after = [s for s in seen if s.time_s > meeting.last_s]
-        if is_here and (worn := _worn(before[::-1])) is not None:
+        before = (seen[i] for i in range(begin - 1, -1, -1))
+        after = (seen[i] for i in range(end, len(seen)))
+        if is_here and (worn := _worn(before)) is not None:
             heads[who] = worn
         if (worn := _worn(_until_unclear(after))) is not None:
             tails[who] = worn
@@ -181,14 +190,12 @@ def _exchange(sightings: list[list[Sighting]], meeting: _Meeting) -> None:
         sightings.append(last_parts[who])
 
 
-def _until_unclear(after: Sequence[Sighting]) -> list[Sighting]:
+def _until_unclear(after: Iterable[Sighting]) -> Iterator[Sighting]:
     """The sightings up to the next meeting."""
-    clear: list[Sighting] = []
-    for sighting in after:
-        if not sighting.is_clear and len(clear) >= _FEWEST:
-            break
-        clear.append(sighting)
-    return clear
+    for number, sighting in enumerate(after):
+        if not sighting.is_clear and number >= _FEWEST:
+            return
+        yield sighting
 
 
 def _pairs(heads: dict[int, Float], tails: dict[int, Float]) -> dict[int, int]:
@@ -206,8 +213,17 @@ def _pairs(heads: dict[int, Float], tails: dict[int, Float]) -> dict[int, int]:
 
 def _worn(sightings: Iterable[Sighting]) -> Float | None:
     """The clothes in the first clear sightings; None where there are too few."""
-    seen = [s.colours for s in sightings if s.is_clear and np.isfinite(s.colours).all()][:_MOST]
+    seen = [s.colours for s in islice(filter(_is_told, sightings), _MOST)]
     return np.asarray(np.mean(seen, 0), np.float32) if len(seen) >= _FEWEST else None
+
+
+def _is_told(sighting: Sighting) -> bool:
+    """Whether the colours are those of one person, and known."""
+    return sighting.is_clear and bool(np.isfinite(sighting.colours).all())
+
+
+def _time_of(sighting: Sighting) -> float:
+    return sighting.time_s
 
 
 def _person(sightings: list[Sighting]) -> Person:
