@@ -15,6 +15,8 @@ from vp3d_cli.types import Json
 _DETECTION = (
     "detector", "start_s", "end_s", "detect_size", "detect_every", "detect_crop", "half",
 )  # fmt: skip
+# Gait laboratories take it.
+SMOOTH_HZ = 6.0
 # What is done beside the paper's pipeline, in its order; `--without` leaves parts out.
 PARTS = {
     "appearance": "clothes tell people apart where their motion does not",
@@ -85,7 +87,7 @@ class Options:
     skeleton_in: str | None = None
     causal: bool | None = None
     without: tuple[str, ...] = ()
-    smooth_hz: float = 6.0
+    smooth_hz: float = SMOOTH_HZ
     real_fps: float | None = None
     heights: tuple[tuple[int | None, float], ...] = ()
     foot_lock: bool = False
@@ -125,11 +127,27 @@ class Options:
         if self.faithful and self.max_gap_s is not None:
             raise OptionsError("--faithful fills every gap; leave out --max-gap")
 
-        if self.faithful and (self.without or self.heights or self.foot_lock or self.real_fps):
+        self._check_refinement()
+
+    def _check_refinement(self) -> None:
+        # In one order and once, so that equal work has equal options.
+        without = tuple(part for part in PARTS if part in self.without)
+        object.__setattr__(self, "without", without)
+        other_hz = self.smooth_hz != SMOOTH_HZ
+        asked = (without, self.heights, self.foot_lock, self.real_fps, other_hz)
+        if self.faithful and any(asked):
             raise OptionsError(
                 "--faithful does what the reference does; leave out --without, --height, "
-                "--foot-lock and --real-fps"
+                "--foot-lock, --real-fps and --smooth"
             )
+        if other_hz and "smoothing" in without:
+            raise OptionsError("--without smoothing and --smooth contradict each other")
+        if self.foot_lock and {"root", "world"} & set(without):
+            raise OptionsError(
+                "--foot-lock needs to know where feet stand: the parts root and world"
+            )
+        if len({track_id for track_id, _ in self.heights}) < len(self.heights):
+            raise OptionsError("--height: give each person one height")
 
     def does(self, part: str) -> bool:
         """Whether one of `PARTS` is done."""

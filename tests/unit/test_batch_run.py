@@ -406,7 +406,7 @@ def test_what_a_killed_batch_left_in_the_making_is_removed(tmp_path: Path) -> No
         assert list(layout.scratch.iterdir()) == []
 
 
-def test_keys_tell_apart_what_matters() -> None:
+def test_keys_tell_apart_what_matters(monkeypatch: pytest.MonkeyPatch) -> None:
     models: Json = {"detector": {"name": "x", "weights": "1"}, "lifter": {"name": "y"}}
 
     def keys(sha256: str = "1", name: str = "a.mp4", models: Json = models, **o: Any) -> Keys:
@@ -421,6 +421,11 @@ def test_keys_tell_apart_what_matters() -> None:
                   keys(models=models | {"detector": {"name": "x", "weights": "2"}})):  # fmt: skip
         assert other.detect != base.detect
         assert other.poses != base.poses
+    for name, touches in (("POSE_REVISION", 1), ("__version__", 1), ("DETECTION_REVISION", 2)):
+        monkeypatch.setattr(f"vp3d_cli.batch.record.{name}", "another")
+        now = keys()
+        assert [now.poses != base.poses, now.detect != base.detect] == [True, touches == 2]
+        base = now
 
 
 def test_report_names_all_videos_and_no_spreadsheet_runs_them(folder: Path) -> None:

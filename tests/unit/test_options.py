@@ -22,6 +22,12 @@ from vp3d_cli.options import Options
         ({"keypoints": Path("a.npz")}, "belong together"),
         ({"faithful": True, "person": "largest"}, "leave out --person"),
         ({"faithful": True, "max_gap_s": 0.5}, "leave out --max-gap"),
+        ({"faithful": True, "without": ("bones",)}, "leave out --without"),
+        ({"faithful": True, "smooth_hz": 3.0}, "and --smooth"),
+        ({"without": ("smoothing",), "smooth_hz": 3.0}, "contradict"),
+        ({"without": ("world",), "foot_lock": True}, "--foot-lock needs"),
+        ({"without": ("legs",)}, "no part is called 'legs'"),
+        ({"heights": ((1, 1.8), (1, 1.9))}, "one height"),
     ],
 )
 def test_contradictions_are_wrong_usage(asked: dict[str, Any], message: str) -> None:
@@ -33,6 +39,12 @@ def test_contradictions_are_wrong_usage(asked: dict[str, Any], message: str) -> 
 def test_what_fits_is_taken() -> None:
     Options(person="12", start_s=1, end_s=1.5, max_gap_s=0)
     Options(detector="precomputed", keypoints=Path("a.npz"), faithful=True, start_s=3)
+
+
+def test_equal_work_has_equal_options() -> None:
+    one = Options(without=("root", "bones", "root"))
+    assert one == Options(without=("bones", "root"))
+    assert one.to_json()["without"] == ("bones", "root")
 
 
 def test_folders_stay_at_home() -> None:

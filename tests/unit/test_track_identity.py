@@ -11,10 +11,17 @@ import pytest
 
 from tests.factories import make_track2d
 from vp3d_cli import skeletons
-from vp3d_cli.track import Tracked, associate, identify, keep_ids, select_people
+from vp3d_cli.track import (
+    Tracked,
+    associate,
+    encounters,
+    identify,
+    keep_ids,
+    select_people,
+)
 from vp3d_cli.track.encounters import resolve
 from vp3d_cli.track.motion import Motion
-from vp3d_cli.track.person import Person, Sighting
+from vp3d_cli.track.person import Person, Sighting, unlike
 from vp3d_cli.types import NUM_COLOURS, Bool, Detections, Float, Int, Keypoints2D, Track2D
 
 COCO = skeletons.get("coco17")
@@ -340,6 +347,26 @@ def test_the_work_grows_with_the_length_alone(known: bool) -> None:
         assert len(resolve(people)) == 2
         reads.append(_Read.times)
     assert reads[1] < 5 * reads[0]
+
+
+def test_clothes_are_compared_with_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day in a street has thousands of people, who would else be compared one by one."""
+    calls = []
+    monkeypatch.setattr(encounters, "unlike", lambda a, b: calls.append(1) or unlike(a, b))
+    people = []
+    for who in range(40):
+        person = Person(Motion(np.array([0, 0, 50, 200], np.float32)))
+        points = np.zeros((17, 2), np.float32), np.ones(17, np.float32)
+        for frame in range(5):
+            look = _clothes(who % 20, np.random.default_rng(who))
+            at = 10 * who + frame
+            person.see(Sighting(at, at / FPS, person.motion.box, 0.9, *points, look))
+        people.append(person)
+    groups = encounters.rejoin(people)
+    assert [[p.sightings[0].frame // 10 for p in g] for g in groups] == [
+        [who, who + 20] for who in range(20)
+    ]
+    assert len(calls) <= len(people)
 
 
 def test_nobody_is_nobody() -> None:

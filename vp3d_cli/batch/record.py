@@ -10,16 +10,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vp3d_cli import files
+from vp3d_cli import __version__, files
 from vp3d_cli.batch.layout import Layout, Looks, looks_of, opened, read_json, write_json
 from vp3d_cli.batch.values import Failed, Setup, Task
 from vp3d_cli.errors import OutputError, Vp3dError
 from vp3d_cli.options import Options
+from vp3d_cli.pipeline import DETECTION_REVISION, POSE_REVISION
 from vp3d_cli.types import Json
 
 _log = logging.getLogger(__name__)
 
-SCHEMA = "vp3d.batch/1"
+SCHEMA = "vp3d.batch/2"
 
 
 @dataclass(frozen=True)
@@ -175,10 +176,16 @@ class Keys:
         """
         options = setup.options
         detect = _digest(
-            [sha256, models["detector"], _of_device(options.detection_to_json(), options)]
+            [
+                DETECTION_REVISION,
+                sha256,
+                models["detector"],
+                _of_device(options.detection_to_json(), options),
+            ]
         )
         wanted = _of_device(options.to_json(), options)
-        return cls(detect, _digest([detect, name, models["lifter"], wanted]))
+        made_by = [__version__, POSE_REVISION]
+        return cls(detect, _digest([detect, made_by, name, models["lifter"], wanted]))
 
     def attempt(self, setup: Setup) -> str:
         """The key of making all products."""

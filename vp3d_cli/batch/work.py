@@ -205,6 +205,10 @@ class _Work:
             told = replace(told, products=told.products | {kind: product})
             self._save(told)
             self.beat("write", 0, None)
+        for kind, product in told.products.items():
+            if kind not in self.setup.products and product.key != self.keys.poses:
+                names = ", ".join(product.files)
+                _log.warning("%s: of other options; remove it, or ask for it again", names)
         detected = told.frames if "detect" in stages else 0
         if "lift" not in stages and set(wanted) != {"render"}:
             stages.append("write")

@@ -123,7 +123,7 @@ class Lifter:
                     confidence=confidence(track, self.skeleton_out),
                     skeleton=self.skeleton_out,
                     root=rotate(back, path / view.sizes[:, None, None])[:, 0],
-                    raw=joints,
+                    raw=joints.copy(),
                     spread=spread.astype(np.float32),
                 )
             )

@@ -17,9 +17,21 @@ from vp3d_cli.pipeline.lifting import SecondHalf, nobody
 from vp3d_cli.pipeline.models import Models
 from vp3d_cli.types import Keypoints2D, Result
 
-__all__ = ["Models", "Options", "build_detector", "detect_video", "estimate", "lift_keypoints"]
+__all__ = [
+    "DETECTION_REVISION",
+    "POSE_REVISION",
+    "Models",
+    "Options",
+    "build_detector",
+    "detect_video",
+    "estimate",
+    "lift_keypoints",
+]
 
 _log = logging.getLogger(__name__)
+
+# To be raised where the same options begin to find other keypoints, or to give other poses.
+DETECTION_REVISION, POSE_REVISION = 1, 1
 
 
 def estimate(

@@ -9,14 +9,14 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from vp3d_cli.track.motion import Motion
 from vp3d_cli.track.person import Person, Sighting, unlike
-from vp3d_cli.types import Float
+from vp3d_cli.types import NUM_COLOURS, Float
 
 # Clear sightings that tell somebody's clothes: at least, and at most.
 _FEWEST, _MOST = 3, 60
@@ -63,7 +63,9 @@ def rejoin(people: list[Person]) -> list[list[Person]]:
     """Who comes back: people in groups that are one person each, in order of time."""
     order = sorted(people, key=lambda p: p.sightings[0].time_s)
     # Light changes on the way: what somebody looked like first, and last.
-    clothes = [(_worn(p.sightings), _worn(p.sightings[::-1])) for p in order]
+    worn = [[_worn(seen) for seen in (p.sightings, p.sightings[::-1])] for p in order]
+    nothing = np.full(NUM_COLOURS, np.nan, np.float32)
+    clothes = np.array([[nothing if c is None else c for c in pair] for pair in worn], np.float32)
     groups: list[list[int]] = []
     for new in range(len(order)):
         choice = _whose_return(new, order, clothes, groups)
@@ -75,29 +77,28 @@ def rejoin(people: list[Person]) -> list[list[Person]]:
 
 
 def _whose_return(
-    new: int,
-    order: Sequence[Person],
-    clothes: Sequence[tuple[Float | None, Float | None]],
-    groups: list[list[int]],
+    new: int, order: Sequence[Person], clothes: Float, groups: list[list[int]]
 ) -> int | None:
-    """The group that somebody new belongs to; None where it is nobody's or not clear whose."""
-    mine = clothes[new][0]
-    if mine is None:
+    """The group that somebody new belongs to; None where it is nobody's or not clear whose.
+
+    Args:
+        new: who, a position in `order`.
+        order: everybody, by when they appear.
+        clothes: (P, 2, NUM_COLOURS) of each, first and last; NaN where they are not known.
+        groups: of those before.
+    """
+    mine = clothes[new, 0]
+    if not groups or not np.isfinite(mine).all():
         return None
-    start = order[new].sightings[0].time_s
-    away, free = [], []
-    for group in groups:
-        known = [c for i in group for c in clothes[i] if c is not None]
-        away.append(min((float(unlike(mine, c)) for c in known), default=1.0))
-        free.append(all(order[i].last.time_s < start for i in group))
-    if not away:
-        return None
+    start, end = order[new].sightings[0].time_s, order[new].last.time_s
+    # All at once: a day in a street has thousands of people. Whoever is not known is unlike.
+    far = np.nan_to_num(unlike(mine, clothes), nan=1.0)
+    nearest = far.min(1)
+    away = [float(nearest[group].min()) for group in groups]
+    free = [all(order[i].last.time_s < start for i in group) for group in groups]
     # A stranger who is here at the same time and dressed alike shows that clothes do not tell.
-    while_here = [
-        float(unlike(mine, c))
-        for i, (c, _) in enumerate(clothes)
-        if i > new and c is not None and order[i].sightings[0].time_s <= order[new].last.time_s
-    ]
+    together = takewhile(lambda i: order[i].sightings[0].time_s <= end, range(new + 1, len(order)))
+    while_here = [float(far[i, 0]) for i in together]
     best = min((g for g in range(len(groups)) if free[g]), key=lambda g: away[g], default=None)
     if best is None or away[best] > _SAME:
         return None
