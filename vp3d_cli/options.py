@@ -15,6 +15,8 @@ from vp3d_cli.types import Json
 _DETECTION = (
     "detector", "start_s", "end_s", "detect_size", "detect_every", "detect_crop", "half",
 )  # fmt: skip
+# To be raised where the same options begin to find other keypoints, or to give other poses.
+DETECTION_REVISION, POSE_REVISION = 1, 1
 # Gait laboratories take it.
 SMOOTH_HZ = 6.0
 # What is done beside the paper's pipeline, in its order; `--without` leaves parts out.

@@ -157,7 +157,7 @@ def test_damaged_state_is_made_anew(folder: Path) -> None:
     for path in Path("out/.vp3d/keypoints").iterdir():
         path.write_bytes(path.read_bytes()[:100])
     for path in Path("out/.vp3d/records").iterdir():
-        path.write_text('{"schema": "vp3d.batch/1", "source": 7}')
+        path.write_text('{"schema": "vp3d.batch/2", "source": 7}')
     told = _run()
     assert [told[n].stages for n in ("a", "c", "sub/b")] == [("detect", "lift")] * 3
     assert _files() == before
@@ -448,8 +448,8 @@ def test_a_record_survives_and_a_damaged_one_is_none(folder: Path) -> None:
     assert record.frames == 23
     record.save(layout, task)
     assert Record.load(layout, task) == record
-    newer = layout.record("a").read_text().replace("vp3d.batch/1", "vp3d.batch/2")
-    for text in (newer, "", "[]", "{}", '{"schema": "vp3d.batch/1", "name": "a", "failure": 3}'):
+    newer = layout.record("a").read_text().replace("vp3d.batch/2", "vp3d.batch/3")
+    for text in (newer, "", "[]", "{}", '{"schema": "vp3d.batch/2", "name": "a", "failure": 3}'):
         layout.record("a").write_text(text)
         assert Record.load(layout, task) is None
 

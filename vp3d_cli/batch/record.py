@@ -14,8 +14,7 @@ from vp3d_cli import __version__, files
 from vp3d_cli.batch.layout import Layout, Looks, looks_of, opened, read_json, write_json
 from vp3d_cli.batch.values import Failed, Setup, Task
 from vp3d_cli.errors import OutputError, Vp3dError
-from vp3d_cli.options import Options
-from vp3d_cli.pipeline import DETECTION_REVISION, POSE_REVISION
+from vp3d_cli.options import DETECTION_REVISION, POSE_REVISION, Options
 from vp3d_cli.types import Json
 
 _log = logging.getLogger(__name__)

@@ -18,8 +18,6 @@ from vp3d_cli.pipeline.models import Models
 from vp3d_cli.types import Keypoints2D, Result
 
 __all__ = [
-    "DETECTION_REVISION",
-    "POSE_REVISION",
     "Models",
     "Options",
     "build_detector",
@@ -29,9 +27,6 @@ __all__ = [
 ]
 
 _log = logging.getLogger(__name__)
-
-# To be raised where the same options begin to find other keypoints, or to give other poses.
-DETECTION_REVISION, POSE_REVISION = 1, 1
 
 
 def estimate(
