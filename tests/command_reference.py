@@ -22,9 +22,14 @@ def reference() -> str:
 
 
 def _pages(command: click.Command, name: str, parent: click.Context | None = None) -> Iterator[str]:
-    # The same text in every terminal, and none of what a run before left in the settings.
+    # The same text in every terminal; settings as `main` takes them.
     context = click.Context(
-        command, parent, info_name=name, terminal_width=_WIDTH, max_content_width=_WIDTH
+        command,
+        parent,
+        info_name=name,
+        terminal_width=_WIDTH,
+        max_content_width=_WIDTH,
+        **(cli.context_settings if parent is None else {}),
     )
     yield f"## `{context.command_path}`\n\n```\n{command.get_help(context)}\n```\n"
     if isinstance(command, click.Group):

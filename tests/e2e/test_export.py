@@ -168,12 +168,49 @@ def test_lift_writes_other_formats_beside_the_pose_file(vp3d, real_pose: Path) -
         assert next(csv.DictReader(stream))["joint"] == "hip"
 
 
+def test_the_page_has_the_video_wherever_it_is_written(
+    vp3d, real_pose: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    ran = vp3d("lift", real_pose, "--video", DEMO, "--out", "pose.npz", "--export", "html")
+    assert ran.code == 0, ran.err
+    assert '"videoType": "video/mp4"' in (tmp_path / "pose.html").read_text(encoding="utf-8")
+    shutil.copy(DEMO, tmp_path / DEMO.name)
+    ran = vp3d("export", "pose.npz", "--to", "html", "--out", folder)
+    assert ran.code == 0, ran.err
+    assert '"videoType": "video/mp4"' in (folder / "pose.html").read_text(encoding="utf-8")
+
+
 def test_nobody_found_is_a_result_also_where_a_format_cannot_say_so(vp3d, tmp_path: Path) -> None:
     _pose(tmp_path / "nobody.npz", make_result(num_tracks=0))
     ran = vp3d("lift", "nobody.npz", "--out", "pose.npz", "--export", "trc", "--export", "bvh")
     assert ran.code == 0, ran.err
     assert (tmp_path / "pose.npz").is_file()
     assert (tmp_path / "pose.trc").is_file()
+
+
+@pytest.mark.parametrize("formats", [("bvh", "csv"), ("csv", "bvh")])
+def test_a_format_that_cannot_say_so_keeps_no_other_from_being_written(
+    vp3d, tmp_path: Path, formats: tuple[str, str]
+) -> None:
+    _pose(tmp_path / "nobody.npz", make_result(num_tracks=0))
+    ran = vp3d("export", "nobody.npz", "--to", formats[0], "--to", formats[1])
+    assert (ran.code, ran.out) == (6, "nobody.csv\n")
+    assert "BVH needs a pose" in ran.err
+    assert (tmp_path / "nobody.csv").is_file()
+    assert not (tmp_path / "nobody.bvh").exists()
+
+
+def test_what_one_format_refuses_is_told_after_the_rest_is_written(
+    vp3d, real_pose: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry.load("export", "c3d"), "_MOST_FRAMES", 5)
+    options = ("--export", "c3d", "--export", "csv", "--render", "drawn.mp4")
+    ran = vp3d("lift", real_pose, "--out", "pose.npz", *options)
+    assert (ran.code, ran.out.split()) == (6, ["pose.npz", "pose.csv", "drawn.mp4"])
+    assert "a C3D file holds" in ran.err
+    assert all((tmp_path / name).is_file() for name in ran.out.split())
 
 
 def test_the_commands_that_make_poses_know_the_formats() -> None:

@@ -23,6 +23,7 @@ Run = Callable[..., Ran]
 def test_the_command_reference_is_what_the_commands_say() -> None:
     told = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     assert told == reference(), "run: python -m tests.command_reference > docs/commands.md"
+    assert "None" not in told
 
 
 def test_every_command_has_an_example_in_its_help() -> None:

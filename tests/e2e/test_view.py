@@ -413,3 +413,6 @@ def test_the_command_writes_the_page_and_opens_it(
         assert "open the page yourself" in ran.err
     assert vp3d("view", "pose.npz", "--video", "other.mp4", "--no-video").code == 2
     assert vp3d("view", "pose.npz", "--out", "pose.npz").code == 7
+    ran = vp3d("view", "pose.npz", "--out", "page.txt", "--no-open")
+    assert ran.code == 2
+    assert "should end in .html" in ran.err

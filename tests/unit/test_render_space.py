@@ -232,6 +232,24 @@ class TestAngles:
         assert set(shown) == expected
 
 
+def test_letters_that_the_font_has_not_are_no_question_marks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    draw._lettering.cache_clear()
+    monkeypatch.setattr(draw, "_ASCII_ALONE", True)
+    written: list[str] = []
+    real = draw.cv2.putText
+    monkeypatch.setattr(
+        draw.cv2,
+        "putText",
+        lambda image, words, *a: (written.append(words), real(image, words, *a)),
+    )
+    for words in ("33°", "Žižka – Über", "日本", "plain"):
+        draw.text_width(words, 14)
+    draw._lettering.cache_clear()
+    assert written == ["33", "Zizka - Uber", "??", "plain"]
+
+
 class TestTransparent:
     def test_alpha_is_there_only_where_something_is_drawn(self) -> None:
         result = make_result(make_tracks())

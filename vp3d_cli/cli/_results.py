@@ -54,6 +54,7 @@ class Outputs:
         self._poses |= {name: out.with_name(f"{out.stem}{export.ending(name)}") for name in names}
         self._render, self._people = render, people
         self._written: list[Path] = []
+        self._refused: DataError | None = None
         self._started = time.monotonic()
         if people and people.suffix.lower() != ".png":
             raise click.BadParameter(f"'{people}' should end in .png")
@@ -65,11 +66,12 @@ class Outputs:
         """Write them; the skeletons are drawn on `video` where there is one."""
         for name, path in self._poses.items():
             try:
-                self._written += export.write(result, name, path)
+                self._written += export.write(result, name, path, video)
             except DataError as error:
                 if result.tracks3d:
-                    raise
-                _log.warning("%s", error)  # that nobody was found is a result
+                    self._refused = told_first(self._refused, error)
+                else:
+                    _log.warning("%s", error)  # that nobody was found is a result
         if self._render:
             from vp3d_cli.render.compose import render_video
 
@@ -83,7 +85,11 @@ class Outputs:
             self._written.append(self._people)
 
     def tell(self, result: Result) -> None:
-        """Say what was found, and print the paths written."""
+        """Say what was found, and print the paths written.
+
+        Raises:
+            DataError: a format could not hold the result; the others are written.
+        """
         _log.info(
             "%s in %s, %.1f s",
             count(len(result.tracks2d), "person", "people"),
@@ -92,6 +98,15 @@ class Outputs:
         )
         for path in self._written:
             click.echo(path)
+        if self._refused:
+            raise self._refused
+
+
+def told_first(first: DataError | None, error: DataError) -> DataError:
+    """The error to end with, once the rest is done; a later one is a warning."""
+    if first:
+        _log.warning("%s", error)
+    return first or error
 
 
 def count(number: int, one: str, many: str) -> str:

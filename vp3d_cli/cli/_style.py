@@ -69,7 +69,7 @@ style_options = together(
     click.option(
         "--orbit",
         "orbit_deg_s",
-        type=Number(),
+        type=Number(min=-3600, max=3600),
         default=0,
         metavar="DEGREES",
         help="Walk around in 3D, so many degrees a second.",

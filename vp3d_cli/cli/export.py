@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from vp3d_cli import export, registry
 from vp3d_cli.cli._options import require_new_names, require_writable, verbosity
-from vp3d_cli.errors import OutputError
+from vp3d_cli.cli._results import told_first
+from vp3d_cli.errors import DataError, OutputError
+
+if TYPE_CHECKING:
+    from vp3d_cli.types import Result
 
 
 class _WithFormats(click.Command):
@@ -77,9 +82,22 @@ def COMMAND(  # noqa: N802
     paths = [path for name in formats for _, path in export.planned(result, name, bases[name])]
     require_new_names([pose], paths)
     require_writable(*paths)
+    video = _source_beside(result, pose) if "html" in formats else None
+    refused: DataError | None = None
     for name in formats:
-        for path in export.write(result, name, bases[name]):
-            click.echo(path)
+        try:
+            for path in export.write(result, name, bases[name], video):
+                click.echo(path)
+        except DataError as error:  # the others may be able to hold it
+            refused = told_first(refused, error)
+    if refused:
+        raise refused
+
+
+def _source_beside(result: Result, pose: Path) -> Path | None:
+    from vp3d_cli.export import html
+
+    return html.source_beside(result, pose.parent)
 
 
 def _base(pose: Path, name: str, out: Path | None, *, alone: bool) -> Path:

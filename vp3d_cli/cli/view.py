@@ -26,6 +26,7 @@ _log = logging.getLogger("vp3d_cli.cli")
     "-o",
     "--out",
     type=click.Path(path_type=Path),
+    metavar="HTML",
     help="The page.  [default: beside POSE, with the suffix .html]",
 )
 @click.option("--no-open", is_flag=True, help="Only write the page.")
@@ -46,6 +47,8 @@ def COMMAND(  # noqa: N802
         raise click.UsageError("--video and --no-video contradict each other")
     out = out or pose.with_suffix(".html")
     require_new_names([pose, video], [out])
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise click.BadParameter(f"'{out}' should end in .html")
     require_writable(out)
     from vp3d_cli.export import html
     from vp3d_cli.results import load_result

@@ -2,7 +2,8 @@
 
 A format is a file here with `SUFFIX`, `DESCRIPTION` (one line) and `write(result, path)`. It may
 also say `NEEDS`, a library and the extra that brings it; `INFIX`, what its names have before the
-suffix; and `ONE_PERSON`, that its program wants a file for each person.
+suffix; `ONE_PERSON`, that its program wants a file for each person; and `write_page(result, path,
+video)`, which shows the video too.
 """
 
 from __future__ import annotations
@@ -71,8 +72,14 @@ def of_people(result: Result, ids: Collection[int]) -> Result:
     )
 
 
-def write(result: Result, name: str, path: Path) -> list[Path]:
+def write(result: Result, name: str, path: Path, video: Path | None = None) -> list[Path]:
     """Write a result in a format; gives the paths written.
+
+    Args:
+        result: what to write.
+        name: the format.
+        path: the file; `planned` says which others there are.
+        video: what the result was made from, for a format that shows it.
 
     Raises:
         BackendUnavailableError: the format's library is not installed.
@@ -85,7 +92,7 @@ def write(result: Result, name: str, path: Path) -> list[Path]:
     refused: DataError | None = None
     for part, file in files:
         try:
-            _module(name).write(part, file)
+            _write_one(_module(name), part, file, video)
         except DataError as error:  # one of several of whom nothing is known
             refused = error
             if len(files) > 1:
@@ -95,6 +102,13 @@ def write(result: Result, name: str, path: Path) -> list[Path]:
     if refused and not written:
         raise refused
     return written
+
+
+def _write_one(module: ModuleType, result: Result, path: Path, video: Path | None) -> None:
+    if video and hasattr(module, "write_page"):
+        module.write_page(result, path, video)
+    else:
+        module.write(result, path)
 
 
 def _module(name: str) -> ModuleType:

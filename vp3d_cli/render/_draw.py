@@ -5,6 +5,7 @@ Positions are pixels of the picture as everywhere in vp3d: continuous, pixel cen
 
 from __future__ import annotations
 
+import unicodedata
 from functools import lru_cache
 
 import cv2
@@ -21,6 +22,9 @@ _AROUND = np.linspace(0, 2 * np.pi, 24, endpoint=False, dtype=np.float32)
 _CIRCLE = np.stack([np.cos(_AROUND), np.sin(_AROUND)], -1)
 TAG_HEIGHT = 22
 _TEXT_DETAIL = 4
+# Before OpenCV 5 letters are ASCII, and each byte of another one would be a question mark.
+_ASCII_ALONE = int(cv2.__version__.partition(".")[0]) < 5
+_IN_ASCII = str.maketrans({"°": "", "–": "-", "—": "-", "…": "...", "×": "x"})
 # Height of the font at scale 1, px, capitals being 0.72 of it.
 _CAPITALS = 30
 
@@ -81,6 +85,8 @@ def lines(image: Image, segments: Real, colour: Colour, thickness: int = 1) -> N
 @lru_cache(maxsize=256)
 def _lettering(text: str, size: float, weight: float) -> Float:
     """Coverage (h, w), 0 to 1, of a line of text, drawn large and shrunk to be smooth."""
+    if _ASCII_ALONE:
+        text = _in_ascii(text)
     scale = size * _TEXT_DETAIL / _CAPITALS
     thick = max(1, round(weight * size * _TEXT_DETAIL / 14))
     (width, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thick)
@@ -107,6 +113,13 @@ def _lettering(text: str, size: float, weight: float) -> Float:
     if len(used):
         small = small[:, used[0] : used[-1] + 1]
     return small / np.float32(255)
+
+
+def _in_ascii(words: str) -> str:
+    """Letters without their accents; a question mark for each that has nothing like it."""
+    apart = unicodedata.normalize("NFKD", words.translate(_IN_ASCII))
+    kept = "".join(letter for letter in apart if not unicodedata.combining(letter))
+    return kept.encode("ascii", "replace").decode("ascii")
 
 
 def text_width(text: str, size: float, weight: float = 1.0) -> int:
