@@ -30,4 +30,6 @@ def main(clips: str, results: str, address: str) -> int:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 4:
+        sys.exit(__doc__)
     sys.exit(main(*sys.argv[1:]))

@@ -48,4 +48,6 @@ def squats(angles: np.ndarray) -> list[int]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
     main(sys.argv[1])

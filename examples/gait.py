@@ -11,14 +11,15 @@ import sys
 import numpy as np
 
 import vp3d_cli
+from vp3d_cli.export._frame import slowed
 from vp3d_cli.types import Track3D
 
 
 def main(path: str) -> None:
     result = vp3d_cli.load_result(path)
     for seen, person in zip(result.tracks2d, result.tracks3d, strict=True):
-        times = seen.times_s
-        seconds = times[-1] - times[0]
+        # In slow motion the video's clock is not that of the walk.
+        seconds = (seen.times_s[-1] - seen.times_s[0]) / slowed(result)
         # A step begins where a foot that was in the air stands.
         steps = int((np.diff(person.contacts.astype(int), axis=0) == 1).sum())
         knees = [knee_angle(person, side) for side in ("left", "right")]
@@ -44,4 +45,6 @@ def knee_angle(person: Track3D, side: str) -> np.ndarray:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
     main(sys.argv[1])

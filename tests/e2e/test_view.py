@@ -199,6 +199,17 @@ def test_numbers_in_the_page_are_those_of_the_result(opened: Opened, page_file: 
         assert speed[10] == pytest.approx(way, abs=0.05)
 
 
+def test_speed_in_slow_motion_is_that_of_the_motion(opened: Opened, tmp_path: Path) -> None:
+    result = walking(1, 20)
+    slowed = {"options": {"real_fps": 8 * float(result.video.fps)}}
+    speeds = []
+    for provenance in (result.provenance, result.provenance | slowed):
+        html.write(dataclasses.replace(result, provenance=provenance), tmp_path / "page.html")
+        page = opened(tmp_path / "page.html")
+        speeds.append(page.evaluate("vp3d.measures.series(vp3d.clip.people[0], 'speed')[10]"))
+    assert speeds[1] == pytest.approx(8 * speeds[0], rel=1e-4)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_what_is_seen(

@@ -465,7 +465,9 @@ def test_other_formats_are_products_too(folder: Path, monkeypatch: pytest.Monkey
         return made
 
     real = export.write
-    monkeypatch.setattr(export, "write", lambda *a: write(*a) if a[1] == "trc" else real(*a))
+    monkeypatch.setattr(
+        export, "write", lambda *a, **k: write(*a) if a[1] == "trc" else real(*a, **k)
+    )
     told = _run(formats=("trc", "csv"))
     assert told["a"].outputs == ("a.npz", "a.person1.trc", "a.person2.trc", "a.csv")
     assert {"a.person1.trc", "a.person2.trc", "a.csv"} <= _files().keys()

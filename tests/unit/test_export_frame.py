@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.factories import make_result, make_video
+from vp3d_cli import export
 from vp3d_cli.export import _frame
 from vp3d_cli.types import Result, World
 
@@ -98,3 +102,19 @@ def test_names_are_plain_and_differ() -> None:
         "h_fte",
         "joint",
     ]
+
+
+def test_slow_motion_is_as_fast_as_it_was_where_motion_is_measured(tmp_path: Path) -> None:
+    result = make_result(1, 40, with_gaps=False, video=make_video(fps=Fraction(30)))
+    slow = replace(result, provenance={**result.provenance, "options": {"real_fps": 240.0}})
+    assert _frame.slowed(slow) == 8
+    assert _frame.in_real_time(result) is result
+    export.write(slow, "trc", tmp_path / "a.trc")
+    export.write(slow, "bvh", tmp_path / "a.bvh")
+    export.write(slow, "csv", tmp_path / "a.csv")
+    rates = (tmp_path / "a.trc").read_text().splitlines()[2].split()
+    assert float(rates[0]) == pytest.approx(240, rel=1e-3)
+    (frame_time,) = re.findall(r"Frame Time: ([\d.]+)", (tmp_path / "a.bvh").read_text())
+    assert float(frame_time) == pytest.approx(1 / 240, rel=1e-2)
+    last = (tmp_path / "a.csv").read_text().splitlines()[-1].split(",")
+    assert float(last[1]) == pytest.approx(result.tracks2d[0].times_s[-1], abs=1e-5)

@@ -111,9 +111,15 @@ def test_where_people_were_close_is_marked(video: Path, tmp_path: Path) -> None:
     assert _has(marked, people_sheet._RISK)
 
 
-def test_nobody_is_said(video: Path, tmp_path: Path) -> None:
+def test_nobody_is_said(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words: list[str] = []
+    monkeypatch.setattr(
+        people_sheet.draw, "text", lambda picture, said, *a, **options: words.append(said)
+    )
     result = replace(_result(1), tracks2d=(), tracks3d=())
     assert _written(result, video, tmp_path / "sheet.png").shape[0] > 100
+    assert "nobody was found" in words
+    assert not any("--person" in said for said in words)
 
 
 def test_a_video_that_ends_early_leaves_pictures_out(video: Path, tmp_path: Path) -> None:

@@ -233,7 +233,7 @@ class _Work:
             self._render(result, path)
             return [path]
         try:
-            return export.write(result, kind, path)
+            return export.write(result, kind, path, video=self.job.task.source)
         except DataError as error:
             if result.tracks3d:
                 raise

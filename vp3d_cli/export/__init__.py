@@ -2,8 +2,8 @@
 
 A format is a file here with `SUFFIX`, `DESCRIPTION` (one line) and `write(result, path)`. It may
 also say `NEEDS`, a library and the extra that brings it; `INFIX`, what its names have before the
-suffix; `ONE_PERSON`, that its program wants a file for each person; and `write_page(result, path,
-video)`, which shows the video too.
+suffix; `ONE_PERSON`, that its program wants a file for each person; `REAL_TIME`, that slow motion
+is to be as fast as it was; and `write_page(result, path, video)`, which shows the video too.
 """
 
 from __future__ import annotations
@@ -105,6 +105,10 @@ def write(result: Result, name: str, path: Path, video: Path | None = None) -> l
 
 
 def _write_one(module: ModuleType, result: Result, path: Path, video: Path | None) -> None:
+    if getattr(module, "REAL_TIME", False):
+        from vp3d_cli.export._frame import in_real_time
+
+        result = in_real_time(result)
     if video and hasattr(module, "write_page"):
         module.write_page(result, path, video)
     else:

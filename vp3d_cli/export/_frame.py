@@ -12,9 +12,11 @@ points away. Without a world that takes the camera for level.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 
@@ -129,6 +131,25 @@ def row_times(result: Result, *, every_frame: bool) -> tuple[Int, Double]:
         whole = np.arange(frames[0], frames[-1] + 1, dtype=np.int32)
         frames, times_s = whole, np.interp(whole, frames, times_s)
     return frames.astype(np.int32), rising(times_s)
+
+
+def slowed(result: Result) -> float:
+    """How many times slower the video shows the motion than it was (`--real-fps`)."""
+    options = result.provenance.get("options")
+    real_fps = options.get("real_fps") if isinstance(options, dict) else None
+    if isinstance(real_fps, bool) or not isinstance(real_fps, int | float):
+        return 1.0
+    return real_fps / float(result.video.fps) if 0 < real_fps < math.inf else 1.0
+
+
+def in_real_time(result: Result) -> Result:
+    """The result with times and a rate as fast as the motion was, for programs that measure it."""
+    share = slowed(result)
+    if share == 1:
+        return result
+    fps = Fraction(float(result.video.fps) * share).limit_denominator(1001)
+    tracks = tuple(replace(track, times_s=track.times_s / share) for track in result.tracks2d)
+    return replace(result, video=replace(result.video, fps=fps), tracks2d=tracks)
 
 
 def num_frames(result: Result) -> int:

@@ -21,6 +21,7 @@ from vp3d_cli.types import Double, Result
 
 DESCRIPTION = "motion for Blender, Maya, MotionBuilder, Unreal: a skeleton with angles, a file each"
 SUFFIX = ".bvh"
+REAL_TIME = True
 ONE_PERSON = True
 
 _CM_PER_M = 100.0

@@ -21,6 +21,7 @@ from vp3d_cli.export import _frame, _needs
 from vp3d_cli.types import Bool, Result
 
 SUFFIX = ".c3d"
+REAL_TIME = True
 DESCRIPTION = "points for motion-capture programs: all people, millimetres, z up; needs vp3d[c3d]"
 NEEDS = ("ezc3d", "c3d")
 

@@ -19,6 +19,7 @@ from vp3d_cli.types import Bool, Double, Float, Json, Result
 
 DESCRIPTION = "moving figures for Blender, Unity, Godot and web pages: all people in one file"
 SUFFIX = ".glb"
+REAL_TIME = True
 
 _AXES = {
     "world": "x right, y up from the floor, z toward the camera; origin on the floor below it",

@@ -21,6 +21,7 @@ from vp3d_cli.export import _angles, _frame
 from vp3d_cli.types import Double, Result, Skeleton
 
 SUFFIX = ".mot"
+REAL_TIME = True
 DESCRIPTION = "joint angles as an OpenSim motion: a file a person, degrees"
 ONE_PERSON = True
 

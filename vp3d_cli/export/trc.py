@@ -21,6 +21,7 @@ from vp3d_cli.export import _frame
 from vp3d_cli.types import Result
 
 SUFFIX = ".trc"
+REAL_TIME = True
 DESCRIPTION = "markers for OpenSim and Pose2Sim: a file a person, metres, y up"
 ONE_PERSON = True
 

@@ -161,7 +161,7 @@ def _sheet(result: Result, people: list[_Person], thumbs: dict[tuple[int, int], 
     if not people:
         middle = (_WIDTH / 2, _HEAD + _CARD / 2)
         draw.text(picture, "nobody was found", *middle, palette.MUTED, size=18, align=0.5)
-    note = "--person ID takes one of them"
+    note = "--person ID takes one of them" if people else ""
     if len(people) > _MOST:
         note = f"the {_MOST} seen longest; {len(people) - _MOST} more are not shown.  {note}"
     draw.text(picture, note, _MARGIN, height - _FOOT / 2, palette.MUTED, size=13)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vp3d_cli.errors import DataError
-from vp3d_cli.export import _angles
+from vp3d_cli.export import _angles, _frame
 from vp3d_cli.types import Double, Json, Result, Skeleton, Track3D
 
 # What one count of a packed number stands for.
@@ -157,6 +157,7 @@ def _about(result: Result, placement: Placement) -> Json:
         "width": result.video.width,
         "height": result.video.height,
         "fps": float(result.video.fps),
+        "slowed": _frame.slowed(result),
         "hasAudio": result.video.has_audio,
         "steps": STEPS,
         "angles": [f"{side} {name}" for name in ANGLES for side in SIDES],

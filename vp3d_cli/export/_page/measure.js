@@ -55,7 +55,7 @@ class Measures {
 
   speed(person) {
     const path = [0, 1, 2].map((axis) => this.column(person, this.root, axis));
-    const { times } = this.clip;
+    const { times, slowed } = this.clip;
     const values = new Float32Array(person.length).fill(NaN);
     let before = 0;
     let after = 0;
@@ -65,7 +65,7 @@ class Measures {
       while (after < person.length - 1 && time(after) < time(row) + SMOOTHED_S) after++;
       const span = time(after) - time(before);
       const way = Math.hypot(...path.map((column) => column[after] - column[before]));
-      if (span > 0) values[row] = way / span;
+      if (span > 0) values[row] = (slowed * way) / span;
     }
     return values;
   }
