@@ -216,3 +216,24 @@ def test_json_has_null_and_a_reason_where_a_number_is_unknown() -> None:
 def test_equal_results_give_equal_reports() -> None:
     pages = [to_html(make(make_result(length=60), "pose.npz")) for _ in range(2)]
     assert pages[0] == pages[1]
+
+
+def test_how_the_camera_stands() -> None:
+    """It looks down by 30 degrees from 2 m, and is rolled by 10 degrees clockwise."""
+    pitch, roll = np.radians([-30.0, 10.0])
+    ahead = np.array([0, np.cos(pitch), np.sin(pitch)])
+    level = np.array([1.0, 0, 0])
+    down = np.cross(ahead, level)
+    right = np.cos(roll) * level + np.sin(roll) * down
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.stack([right, np.cross(ahead, right), ahead], -1)
+    matrix[2, 3] = 2.0
+    told = content._stands(World(matrix, "feet"))
+    assert told["camera_height_m"] == pytest.approx(2)
+    assert told["camera_pitch_degrees"] == pytest.approx(-30)
+    assert told["camera_roll_degrees"] == pytest.approx(10)
+    assert content._floor(World(matrix, "feet")) == (
+        "2.00 m below the camera, which looks 30° down, rolled 10° clockwise"
+    )
+    unknown = content._stands(World.unknown("nobody is there"))
+    assert set(unknown.values()) == {None}

@@ -7,10 +7,12 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
+
 from vp3d_cli import files
 from vp3d_cli.report.values import BEFORE, NUMBERS, Person, Report
 from vp3d_cli.report.words import clock, number
-from vp3d_cli.types import Json
+from vp3d_cli.types import Json, World
 
 SCHEMA = "vp3d.report/1"
 # Of the table: key, header; two numbers where there is one before.
@@ -72,7 +74,7 @@ def clock_lines(report: Report) -> dict[str, str]:
         "Longest step between frames": step,
         "Frames with somebody": f"{number(clock_.covered_percent)} %",
         "Focal length": f"{focal} px ({report.camera.how})",
-        "Floor": report.world.how if report.world.is_known else f"not known: {report.world.how}",
+        "Floor": _floor(report.world),
         "Detector": str(report.made_with.get("detector", "–")),
         "Lifter": str(report.made_with.get("lifter", "–")),
     }
@@ -94,12 +96,32 @@ def to_json(report: Report) -> Json:
             **{key: _plain(value) for key, value in clock_.items()},
         },
         "camera": {"focal_px": _plain(report.camera.focal_px), "how": report.camera.how},
-        "world": {"known": report.world.is_known, "how": report.world.how},
+        "world": {"known": report.world.is_known, "how": report.world.how, **_stands(report.world)},
         "people": [_person(person) for person in report.people],
         "advice": [dataclasses.asdict(advice) for advice in report.advice],
         "worst": [dataclasses.asdict(moment) for moment in report.worst],
         "warnings": list(report.warnings),
     }
+
+
+def _stands(world: World) -> Json:
+    """How the camera stands: metres above the floor, degrees up and clockwise; null if unknown."""
+    right, down, ahead, height = world.camera_to_world[2]
+    told = {
+        "camera_height_m": height,
+        "camera_pitch_degrees": np.degrees(np.arcsin(np.clip(ahead, -1, 1))),
+        "camera_roll_degrees": np.degrees(np.arctan2(-right, -down)),
+    }
+    return {key: _plain(float(value)) for key, value in told.items()}
+
+
+def _floor(world: World) -> str:
+    if not world.is_known:
+        return f"not known: {world.how}"
+    height, pitch, roll = _stands(world).values()
+    looks = f"{number(abs(pitch))}° {'up' if pitch > 0 else 'down'}"
+    turned = f"{number(abs(roll))}° {'clockwise' if roll > 0 else 'counterclockwise'}"
+    return f"{number(height, 2)} m below the camera, which looks {looks}, rolled {turned}"
 
 
 def _person(person: Person) -> Json:
