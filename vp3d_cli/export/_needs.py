@@ -8,7 +8,7 @@ from typing import Any
 from vp3d_cli.errors import BackendUnavailableError
 
 
-def library(name: str, extra: str) -> Any:
+def loaded(name: str, extra: str) -> Any:
     """Import a library.
 
     Raises:

@@ -36,7 +36,7 @@ def write(result: Result, path: Path) -> None:
         DataError: there are more frames than a C3D file can count.
         OutputError: the folder is missing or not writable, or the disk is full.
     """
-    ezc3d = _needs.library("ezc3d", "c3d")
+    ezc3d = _needs.loaded("ezc3d", "c3d")
     if (count := _frame.num_frames(result)) > _MOST_FRAMES:
         raise DataError(
             f"{path}: a C3D file holds {_MOST_FRAMES} frames, but there are {count}; "

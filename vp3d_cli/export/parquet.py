@@ -38,8 +38,8 @@ def write(result: Result, path: Path) -> None:
         BackendUnavailableError: pyarrow is not installed.
         OutputError: the folder is missing or not writable, or the disk is full.
     """
-    arrow = _needs.library("pyarrow", "parquet")
-    parquet = _needs.library("pyarrow.parquet", "parquet")
+    arrow = _needs.loaded("pyarrow", "parquet")
+    parquet = _needs.loaded("pyarrow.parquet", "parquet")
     kinds = {key: getattr(arrow, _TYPES.get(key, "float32"))() for key in _table.COLUMNS}
     kinds |= {key: arrow.string() for key in _NAMES}
     world = result.world

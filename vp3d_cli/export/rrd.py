@@ -38,7 +38,7 @@ def write(result: Result, path: Path) -> None:
         BackendUnavailableError: rerun-sdk is not installed.
         OutputError: the folder is missing or not writable, or the disk is full.
     """
-    rerun = _needs.library("rerun", "rerun")
+    rerun = _needs.loaded("rerun", "rerun")
     reference = _frame.reference_of(result)
     name = _frame.plain_names([result.video.path.stem])[0]
     with files.written_whole(path) as temporary:
