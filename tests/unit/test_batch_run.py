@@ -479,3 +479,16 @@ def test_other_formats_are_products_too(folder: Path, monkeypatch: pytest.Monkey
     changed = _run(formats=("trc", "csv"), smooth_hz=3.0)
     assert changed["a"].outputs == ("a.npz", "a.person1.trc", "a.csv")
     assert "a.person2.trc" not in _files()
+
+
+def test_files_of_other_options_that_stay_are_named(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _run(formats=("csv",))
+    caplog.clear()
+    _run(person="largest")
+    assert "a.csv: of other options" in caplog.text
+    assert "a.csv" in _files()
+    caplog.clear()
+    _run(person="largest", formats=("csv",))
+    assert "of other options" not in caplog.text
