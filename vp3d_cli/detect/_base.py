@@ -66,3 +66,22 @@ class RememberingDetector(Detector, Protocol):
     """A detector to which earlier frames matter; it is told when another video begins."""
 
     def forget(self) -> None: ...
+
+
+@runtime_checkable
+class FollowingDetector(Detector, Protocol):
+    """A detector to which people who were found a moment ago are less work than strangers.
+
+    Both methods keep no state and may run in several threads at once, as many as `workers` says.
+    """
+
+    @property
+    def workers(self) -> int: ...
+
+    def follow(self, frame: Frame, people: Detections) -> Detections | None:
+        """Look at people (P) where they were a moment ago.
+
+        Returns:
+            The same people in the same order; None where somebody was lost or may have become
+            another, so that everybody must be looked for again.
+        """
