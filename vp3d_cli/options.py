@@ -7,16 +7,19 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vp3d_cli.errors import OptionsError
-from vp3d_cli.types import Json
+
+if TYPE_CHECKING:  # it brings NumPy, which the help does without
+    from vp3d_cli.types import Json
 
 # What decides on the 2D half: kept by a file of keypoints, for the result made of it.
 _DETECTION = (
-    "detector", "start_s", "end_s", "detect_size", "detect_every", "detect_crop", "half",
+    "detector", "start_s", "end_s", "detect_size", "detect_every", "quality", "half",
 )  # fmt: skip
 # To be raised where the same options begin to find other keypoints, or to give other poses.
-DETECTION_REVISION, POSE_REVISION = 1, 1
+DETECTION_REVISION, POSE_REVISION = 2, 1
 # Gait laboratories take it.
 SMOOTH_HZ = 6.0
 # What is done beside the paper's pipeline, in its order; `--without` leaves parts out.
@@ -30,6 +33,8 @@ PARTS = {
     "world": "the ground, and which feet stand on it",
     "calibration": "confidence is the chance that a joint is within 10 cm",
 }
+# How thoroughly people are looked for, the quickest first.
+QUALITIES = ("fast", "balanced", "best")
 _LEAST = {
     "start_s": 0, "end_s": 0, "max_gap_s": 0, "focal_px": 1, "smooth_hz": 0.1, "real_fps": 0.1,
 }  # fmt: skip
@@ -37,7 +42,7 @@ _LEAST = {
 _LESS_WORK = {
     "detect_size": "--detect-size",
     "detect_every": "--detect-every",
-    "detect_crop": "--detect-crop",
+    "quality": "--quality",
     "half": "--half",
 }
 
@@ -57,7 +62,9 @@ class Options:
         focal_px: focal length in pixels of the upright frame; a default where None.
         detect_size: pixels of the picture that the detector sees, see `DetectorOptions.size`.
         detect_every: people are looked for in every so manieth frame, and in the last.
-        detect_crop: between looks at the whole picture only around the people there.
+        quality: "best": everybody is looked for in every frame; "balanced": a few times a second,
+            and followed in between; "fast": that, in every second frame. None: "balanced" for
+            movenet, "best" for Mask R-CNN.
         half: half precision on a GPU.
         keypoints: file for the detector `precomputed`.
         skeleton_in, causal: of a lifter in VideoPose3D's layout, which cannot say.
@@ -83,7 +90,7 @@ class Options:
     focal_px: float | None = None
     detect_size: int | None = None
     detect_every: int = 1
-    detect_crop: bool = False
+    quality: str | None = None
     half: bool = False
     keypoints: Path | None = None
     skeleton_in: str | None = None
@@ -111,6 +118,10 @@ class Options:
             raise OptionsError("detect_every, detect_size: expected at least 1")
         if unknown := [part for part in self.without if part not in PARTS]:
             raise OptionsError(f"no part is called '{unknown[0]}'; there are {', '.join(PARTS)}")
+        if self.quality not in (None, *QUALITIES):
+            raise OptionsError(
+                f"quality '{self.quality}': unknown; there are {', '.join(QUALITIES)}"
+            )
         for name, least in _LEAST.items():
             value = getattr(self, name)
             if value is not None and not least <= value < math.inf:
@@ -150,6 +161,11 @@ class Options:
             )
         if len({track_id for track_id, _ in self.heights}) < len(self.heights):
             raise OptionsError("--height: give each person one height")
+
+    @property
+    def look_every(self) -> int:
+        """Somebody looks at every so manieth frame."""
+        return self.detect_every * (2 if self.quality == "fast" else 1)
 
     def does(self, part: str) -> bool:
         """Whether one of `PARTS` is done."""

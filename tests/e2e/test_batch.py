@@ -21,7 +21,7 @@ import pytest
 from tests.batch_light import Light, is_alive, wait_for, workers
 from tests.e2e.conftest import DEMO, Ran
 from vp3d_cli.options import Options
-from vp3d_cli.pipeline import detect_video, splitting
+from vp3d_cli.pipeline import Models, detect_video, splitting
 from vp3d_cli.video import VideoWriter, ffmpeg_path
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups")
@@ -60,12 +60,13 @@ def test_a_batch_writes_what_infer_writes(vp3d: Run, tmp_path: Path) -> None:
     assert Path("one.json").read_bytes() == Path(f"out/{stem}.json").read_bytes()
 
 
-def test_parts_of_a_real_video_equal_the_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("real", [False, True])
+def test_parts_of_a_real_video_equal_the_whole(real: bool) -> None:
     from tests.batch_worker import fake_models
 
-    options = Options(detect_every=7)
-    models = fake_models(options)
-    spans = splitting.spans_of(DEMO, options, 1.7)
+    options = Options(end_s=2.6) if real else Options(detect_every=7)
+    models = Models.load(options) if real else fake_models(options)
+    spans = splitting.spans_of(DEMO, options, 0.9 if real else 1.7)
     assert len(spans) == 3
     parts = [splitting.detect_span(DEMO, options, span, models) for span in spans]
     joined, whole = splitting.joined(parts, options), detect_video(DEMO, options, models=models)
@@ -226,7 +227,7 @@ def test_wrong_usage(vp3d: Run) -> None:
     Path("in").mkdir()
     for args in (
         (), ("in",), ("in", "--workers", "0"), ("in", "--device", "cuda:0,cpu"),
-        ("in", "--split-minutes", "1", "--detect-crop"), ("in", "--shuffle", "x"),
+        ("in", "--split-minutes", "1", "--start", "1", "--quality", "fast"), ("in", "--shuffle", "x"),
     ):  # fmt: skip
         assert vp3d("batch", *args, "-o", "out").code == 2
     assert vp3d("batch", "nowhere", "-o", "out").code == 6

@@ -42,10 +42,10 @@ def test_auto_takes_it_where_its_weights_are(vp3d: Run) -> None:
 
 
 @pytest.mark.usefixtures("fetched")
-def test_crops_and_skipped_frames(vp3d: Run) -> None:
-    ran = vp3d("detect", DEMO, "-o", "k.npz", *QUICK, "--detect-crop", "--detect-every", "2")
+def test_people_are_followed_and_frames_skipped(vp3d: Run) -> None:
+    ran = vp3d("detect", DEMO, "-o", "k.npz", *QUICK, "--quality", "fast")
     assert ran.code == 0, ran.err
-    assert "crop" in str(_detector("k.npz")["settings"])
+    assert "follow_s" in str(_detector("k.npz")["settings"])
     with np.load("k.npz") as data:
         assert data["looked_at"].tolist() == [True, False, True]
         assert set(data["frame"]) <= {0, 2}
@@ -71,7 +71,7 @@ def test_every_third_frame_gives_nearly_the_same_joints(vp3d: Run) -> None:
     [
         (["--detector", "keypoint-rcnn"], 4, "vp3d weights fetch keypoint-rcnn-r101"),
         (["--detector", "detectron2"], 5, "git+https://github.com/facebookresearch/detectron2"),
-        (["--detector", "movenet", "--detect-crop"], 6, "leave out --detect-crop"),
+        (["--detector", "movenet", "--half"], 6, "leave out --half"),
         (["--detector", "movenet", "--detect-size", "2000"], 6, "128 to 512"),
         (["--detect-every", "0"], 2, "--detect-every"),
         (["--faithful", "--detect-every", "2"], 2, "leave out --detect-every"),

@@ -19,10 +19,9 @@ from vp3d_cli import export
 from vp3d_cli.batch import Layout, Report, Setup, Wishes, locked, make_plan, run
 from vp3d_cli.batch.record import Keys, Record, Seen
 from vp3d_cli.batch.values import Answered, Event, Failed, Job, Lost
-from vp3d_cli.detect._base import RememberingDetector
 from vp3d_cli.errors import OptionsError
 from vp3d_cli.options import Options
-from vp3d_cli.pipeline import detect_video, detecting, splitting
+from vp3d_cli.pipeline import detect_video, splitting
 from vp3d_cli.types import Json, Result
 
 Fault = Callable[[Job, int], Event | None]
@@ -374,27 +373,9 @@ def test_a_part_that_fails_fails_the_video(folder: Path) -> None:
 
 def test_what_cannot_be_split_exactly_is_refused() -> None:
     splitting.require_splittable(Options(detect_every=3))
-    for options in (Options(detect_crop=True), Options(detect_every=3, start_s=1.0)):
+    for options in (Options(quality="fast", start_s=1.0), Options(detect_every=3, start_s=1.0)):
         with pytest.raises(OptionsError, match="split"):
             splitting.require_splittable(options)
-
-
-def test_a_detector_that_remembers_forgets_between_videos(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told: list[str] = []
-
-    class Remembering(batch_worker.Brightest):
-        def forget(self) -> None:
-            told.append("forget")
-
-    loaded = dataclasses.replace(
-        batch_worker.fake_models(Options()).detector, detector=Remembering()
-    )
-    assert isinstance(loaded.detector, RememberingDetector)
-    for name in ("a", "c"):
-        detecting.FirstHalf(Path(f"in/{name}.mp4"), Options(), loaded).run()
-    assert told == ["forget", "forget"]
 
 
 def test_what_a_killed_batch_left_in_the_making_is_removed(tmp_path: Path) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pytest
 
 from tests import factories
 from vp3d_cli import keypoints, skeletons, track
+from vp3d_cli.detect._base import Detector
 from vp3d_cli.errors import OptionsError
 from vp3d_cli.options import Options
-from vp3d_cli.pipeline import detecting
+from vp3d_cli.pipeline import detecting, looking
 from vp3d_cli.types import Detections, Frame, Json, Keypoints2D, Skeleton
 
 COCO = skeletons.get("coco17")
@@ -55,9 +56,14 @@ def _frames(count: int) -> Iterable[Frame]:
     return (Frame(i, i / 30 + 0.004 * (i % 2), image) for i in range(count))
 
 
+def _found(frames: Iterable[Frame], detector: Detector, every: int) -> Iterator[looking.Found]:
+    asked = detecting._requests(((frame, True) for frame in frames), every, by_index=False)
+    return looking.look(asked, detector, factories.make_video(), every)
+
+
 def _keypoints(count: int, every: int) -> Keypoints2D:
     seen = detecting._Seen()
-    for sight in detecting._detections(_frames(count), OneByOne(), every):
+    for sight in _found(_frames(count), OneByOne(), every):
         seen.add(*sight)
     return seen.keypoints(factories.make_video(), COCO, {})
 
@@ -77,7 +83,7 @@ def test_every_nth_frame_and_the_last(
     kind: type[OneByOne], count: int, every: int, looks: list[int]
 ) -> None:
     detector = kind()
-    found = list(detecting._detections(_frames(count), detector, every))
+    found = list(_found(_frames(count), detector, every))
     assert [(index, time_s) for index, time_s, _ in found] == [
         (frame.index, frame.time_s) for frame in _frames(count)
     ]
@@ -101,7 +107,7 @@ def test_pictures_are_let_go() -> None:
             assert sum(ref() is not None for ref in held) <= 4
             yield Frame(i, i / 30, image)
 
-    assert len(list(detecting._detections(frames(), OneByOne(), 60))) == 100
+    assert len(list(_found(frames(), OneByOne(), 60))) == 100
 
 
 def test_what_is_between_two_looks_is_filled_at_its_own_time() -> None:

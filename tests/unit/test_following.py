@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from vp3d_cli import skeletons
 from vp3d_cli.detect._following import Following, Region, regions
-from vp3d_cli.types import Detections, Float, Frame, Json, Skeleton
+from vp3d_cli.pipeline.looking import Request, look
+from vp3d_cli.types import Detections, Float, Frame, Json, Skeleton, VideoInfo
 
 WIDTH, HEIGHT = 640, 360
 
@@ -64,6 +67,14 @@ def _frames(number: int, fps: float = 30) -> list[Frame]:
     return [Frame(i, i / fps, blank) for i in range(number)]
 
 
+def _followed(crowd: Crowd, number: int, every: int = 1) -> list[Detections]:
+    """The people of each `every`th of so many frames."""
+    video = VideoInfo(Path("a.mp4"), WIDTH, HEIGHT, Fraction(30))
+    requests = (Request(frame, True) for frame in _frames(number)[::every])
+    found = look(requests, Following(crowd), video, every, colours=False)
+    return [people for _, _, people in found if people is not None]
+
+
 def _walk(start: int, stop: int, x: float, speed: float) -> dict[int, tuple[float, float]]:
     return {i: (x + speed * (i - start), 120.0) for i in range(start, stop)}
 
@@ -74,9 +85,7 @@ def _found(detections: Detections) -> Float:
 
 def test_it_finds_what_the_detector_finds_with_fewer_pixels() -> None:
     crowd = Crowd(_walk(0, 40, 50, 3), _walk(0, 40, 500, -2))
-    following = Following(crowd)
-    for frame in _frames(40):
-        seen = following.detect(frame)
+    for frame, seen in zip(_frames(40), _followed(crowd, 40), strict=True):
         np.testing.assert_array_equal(_found(seen), _found(Crowd(*crowd._people).detect(frame)))
     whole = crowd.whole()
     assert whole[0]
@@ -87,32 +96,27 @@ def test_it_finds_what_the_detector_finds_with_fewer_pixels() -> None:
 
 def test_keypoints_and_boxes_keep_together() -> None:
     crowd = Crowd(_walk(0, 9, 500, -3), _walk(0, 9, 50, 3))
-    following = Following(crowd)
-    for frame in _frames(9):
-        seen = following.detect(frame)
+    for seen in _followed(crowd, 9):
         np.testing.assert_array_equal(seen.keypoints[:, 0], seen.boxes[:, :2])
 
 
 def test_who_is_lost_is_looked_for_everywhere_at_once() -> None:
     jump = _walk(0, 5, 50, 0) | _walk(5, 10, 400, 0)
     crowd = Crowd(jump)
-    following = Following(crowd)
-    boxes = [following.detect(frame).boxes[0, 0] for frame in _frames(10)]
+    boxes = [seen.boxes[0, 0] for seen in _followed(crowd, 10)]
     assert boxes == [50] * 5 + [400] * 5
     assert crowd.whole() == [True, *[False] * 4, False, True, *[False] * 4]
 
 
 def test_newcomers_are_found_on_schedule() -> None:
     crowd = Crowd(_walk(0, 40, 50, 0), _walk(4, 40, 400, 0))
-    following = Following(crowd)
-    counts = [len(following.detect(frame)) for frame in _frames(40)]
+    counts = [len(seen) for seen in _followed(crowd, 40)]
     assert counts == [1] * 15 + [2] * 25
 
 
 def test_nobody_means_looking_everywhere() -> None:
     crowd = Crowd(_walk(3, 9, 50, 0))
-    following = Following(crowd)
-    assert [len(following.detect(frame)) for frame in _frames(9)] == [0] * 3 + [1] * 6
+    assert [len(seen) for seen in _followed(crowd, 9)] == [0] * 3 + [1] * 6
     assert crowd.whole()[:4] == [True] * 4
 
 
@@ -120,26 +124,14 @@ def test_a_crowded_picture_is_looked_at_whole() -> None:
     crowd = Crowd(
         *(dict.fromkeys(range(3), (x, y)) for x in range(10, 600, 60) for y in (10.0, 240.0))
     )
-    following = Following(crowd)
-    for frame in _frames(3):
-        following.detect(frame)
+    _followed(crowd, 3)
     assert crowd.whole() == [True] * 3
-
-
-def test_time_that_runs_backwards_starts_again() -> None:
-    crowd = Crowd({0: (50.0, 50.0)})
-    following = Following(crowd)
-    for time_s in (5.0, 1.0):
-        following.detect(Frame(0, time_s, np.zeros((HEIGHT, WIDTH, 3), np.uint8)))
-    assert crowd.whole() == [True, True]
 
 
 @pytest.mark.parametrize("gap", [1, 5])
 def test_the_margin_grows_with_the_time_since_the_last_look(gap: int) -> None:
     crowd = Crowd(_walk(0, 20, 300, 0))
-    following = Following(crowd)
-    for frame in _frames(2 * gap)[::gap]:
-        following.detect(frame)
+    _followed(crowd, 2 * gap, gap)
     x0, y0, x1, y1 = crowd.looks[-1][0]
     pad = 100 * (0.2 + gap / 30)
     np.testing.assert_allclose([300 - x0, 120 - y0, x1 - 340, y1 - 220], pad, atol=1)
@@ -149,35 +141,28 @@ def test_the_margin_grows_with_the_time_since_the_last_look(gap: int) -> None:
 def test_people_are_seen_as_large_as_in_the_whole_or_320_px(whole: float, expected: float) -> None:
     crowd = Crowd(_walk(0, 2, 300, 0))
     crowd.whole_scale = whole
-    following = Following(crowd)
-    for frame in _frames(2):
-        following.detect(frame)
+    _followed(crowd, 2)
     assert crowd.looks[1][1] == pytest.approx(min(whole, expected))
 
 
 def test_rare_looks_still_use_parts() -> None:
     """A look every second would otherwise be at the whole picture each time."""
     crowd = Crowd(_walk(0, 400, 300, 0))
-    following = Following(crowd)
-    for frame in _frames(331)[::30]:
-        following.detect(frame)
+    _followed(crowd, 331, 30)
     assert crowd.whole() == [True, *[False] * 4, True, *[False] * 4, True, False]
 
 
 def test_somebody_else_in_the_region_is_not_taken_for_who_was_lost() -> None:
     """Far from the old place it is no longer the same box: look everywhere."""
     crowd = Crowd(_walk(0, 3, 300, 0) | {3: (340.0, 150.0)})
-    following = Following(crowd)
-    for frame in _frames(4):
-        following.detect(frame)
+    _followed(crowd, 4)
     assert crowd.whole() == [True, False, False, False, True]
 
 
 def test_people_keep_their_order() -> None:
     """Found in several parts, they come in the order of the last look at the whole."""
     crowd = Crowd(_walk(0, 3, 50, 2), _walk(0, 3, 500, 2), _walk(0, 3, 60, 2), _walk(0, 3, 280, 0))
-    following = Following(crowd)
-    first, *later = (following.detect(frame).boxes for frame in _frames(3))
+    first, *later = (seen.boxes for seen in _followed(crowd, 3))
     for boxes in later:
         assert np.abs(boxes - first).max() <= 4
 

@@ -17,6 +17,7 @@ PACKAGE = Path(vp3d_cli.__file__).parent
 # What everything may import, and what imports nothing above itself.
 FOUNDATION = {
     "bones",
+    "cores",
     "datasets",
     "device",
     "errors",

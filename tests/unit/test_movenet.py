@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -38,19 +39,54 @@ def _thunder(score: float, aside: float = 0.0) -> Network:
     return lambda image: answer[None]
 
 
+class _Session:
+    """Stands where onnxruntime's would, and answers as `network` does."""
+
+    def __init__(self) -> None:
+        self.network: Network = lambda image: np.zeros((6, 56), np.float32)
+        self.seen: list[Image] = []
+
+    def get_inputs(self) -> list[Any]:
+        return [SimpleNamespace(name="input")]
+
+    def run(self, _: None, feed: dict[str, Any]) -> list[Float]:
+        (image,) = feed["input"]
+        self.seen.append(image)
+        return [self.network(image)[None]]
+
+
+class _Networks:
+    """A detector whose networks are put in each time."""
+
+    def __init__(self, detector: movenet.MoveNet) -> None:
+        self.detector, self.multipose, self.thunder = detector, _Session(), _Session()
+        detector._multipose, detector._thunder = self.multipose, self.thunder
+
+    def detect(
+        self, multipose: Network, thunder: Network, image: Image | None = None
+    ) -> Detections:
+        self.multipose.network, self.thunder.network = multipose, thunder
+        return self.detector.detect(_frame(image))
+
+    def follow(
+        self, people: Detections, thunder: Network, since_s: float = 1 / 30
+    ) -> Detections | None:
+        self.thunder.network = thunder
+        return self.detector.follow(_frame(), people, since_s)
+
+
+def _frame(image: Image | None = None) -> Frame:
+    return Frame(0, 0.0, np.zeros((SIZE, SIZE, 3), np.uint8) if image is None else image)
+
+
 @pytest.fixture
-def detect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Detections]:
-    detector = movenet.MoveNet(threads=1)
+def networks() -> _Networks:
+    return _Networks(movenet.MoveNet())
 
-    def run(multipose: Network, thunder: Network, image: Image | None = None) -> Detections:
-        def answer(session: Any, image: Image) -> Float:
-            return (multipose if session is detector._multipose else thunder)(image)
 
-        monkeypatch.setattr(movenet, "_run", answer)
-        black = np.zeros((SIZE, SIZE, 3), np.uint8)
-        return detector.detect(Frame(0, 0.0, black if image is None else image))
-
-    return run
+@pytest.fixture
+def detect(networks: _Networks) -> Callable[..., Detections]:
+    return networks.detect
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", "mps"])
@@ -83,14 +119,42 @@ def test_a_person_found_twice_is_one(detect: Any) -> None:
     assert len(detect(_multipose((100, 200, 0.6), (180, 200, 0.5)), _thunder(0.8))) == 2
 
 
-def test_the_networks_see_rgb(detect: Any) -> None:
-    seen: list[Image] = []
+def test_the_networks_see_rgb(networks: _Networks) -> None:
     blue = np.zeros((SIZE, SIZE, 3), np.uint8)
     blue[..., 0] = 255  # Frames are BGR.
-
-    def watched(network: Network) -> Network:
-        return lambda image: (seen.append(image), network(image))[1]
-
-    detect(watched(_multipose((200, 200, 0.6))), watched(_thunder(0.8)), blue)
+    networks.detect(_multipose((200, 200, 0.6)), _thunder(0.8), blue)
+    seen = networks.multipose.seen + networks.thunder.seen
     assert [image.shape for image in seen] == [(SIZE, SIZE, 3), (256, 256, 3)]
     assert all((image == (0, 0, 255)).all() for image in seen)
+
+
+def test_who_is_followed_keeps_their_place(networks: _Networks) -> None:
+    two = networks.detect(_multipose((100, 200, 0.6), (280, 200, 0.5)), _thunder(0.8))
+    networks.multipose.seen.clear()
+    found = networks.follow(two.select(np.array([1, 0])), _thunder(0.7, aside=0.05))
+    assert found is not None
+    aside = 0.05 * 1.25 * float(np.ptp(_POSE, 0).max())
+    np.testing.assert_allclose(found.keypoints[1, 0], two.keypoints[0, 0] + (aside, 0), atol=2)
+    np.testing.assert_allclose(found.keypoints[0, 0], two.keypoints[1, 0] + (aside, 0), atol=2)
+    assert networks.multipose.seen == []
+
+
+@pytest.mark.parametrize(
+    ("score", "aside", "since_s"),
+    [(0.2, 0.0, 1 / 30), (0.8, 0.4, 1 / 30), (0.8, 0.0, 0.2)],
+    ids=["gone", "somebody else", "long ago"],
+)
+def test_who_is_lost_is_not_followed(
+    networks: _Networks, score: float, aside: float, since_s: float
+) -> None:
+    one = networks.detect(_multipose((100, 200, 0.6)), _thunder(0.8))
+    assert networks.follow(one, _thunder(score, aside), since_s) is None
+
+
+def test_two_who_became_one_are_not_followed(networks: _Networks) -> None:
+    two = networks.detect(_multipose((100, 200, 0.6), (140, 200, 0.5)), _thunder(0.8))
+    assert len(two) == 2
+    first, second = two.keypoints[:, 0, 0]
+    halfway = float(second - first) / 2 / round(1.25 * float(np.ptp(_POSE, 0).max()))
+    answers = iter([halfway, -halfway])
+    assert networks.follow(two, lambda image: _thunder(0.8, next(answers))(image)) is None

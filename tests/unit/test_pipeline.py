@@ -62,7 +62,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         def emit(self, record: logging.LogRecord) -> None:
             told.append(record.getMessage())
 
-    monkeypatch.setattr(detecting, "build_detector", lambda name, options: Steady(told))
+    monkeypatch.setattr(detecting, "build_detector", lambda *_: Steady(told))
     logger = logging.getLogger("vp3d_cli")
     monkeypatch.setattr(logger, "handlers", [Listener()])
     monkeypatch.setattr(logger, "level", logging.INFO)

@@ -37,7 +37,7 @@ def _clip(path: Path, frames: int = 12, grey: int = 0) -> Path:
 def told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> list[str]:
     """The frames that were looked at."""
     told: list[str] = []
-    monkeypatch.setattr(detecting, "build_detector", lambda name, options: Steady(told))
+    monkeypatch.setattr(detecting, "build_detector", lambda *_: Steady(told))
     logger = logging.getLogger("vp3d_cli")
     monkeypatch.setattr(logger, "propagate", True)
     monkeypatch.setattr(logger, "level", logging.INFO)

@@ -76,7 +76,7 @@ def test_cuts_and_drift_are_told_of_frames_that_nobody_looked_at(clip: Path) -> 
 def test_a_faithful_run_does_not_watch(clip: Path) -> None:
     around = Surroundings(None, None, watched=False)
     frames = [Frame(i, i / FPS, np.zeros((8, 8, 3), np.uint8)) for i in range(3)]
-    assert list(around.wanted(frames)) == frames
+    assert list(around.watched(frames)) == [(frame, True) for frame in frames]
     around.add(0, None)
     assert around.columns() == {}
 

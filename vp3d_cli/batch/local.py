@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from vp3d_cli.batch.values import Answered, Event, Failed, Job, Lost, Moved, Said, Setup
+from vp3d_cli.cores import granted_cores, usable_cores
 from vp3d_cli.errors import BackendUnavailableError, Vp3dError
 from vp3d_cli.types import Json
 
@@ -295,21 +296,16 @@ class LocalWorkers:
 
 def environment(device: str, count: int, cores: int | None = None) -> dict[str, str]:
     """The environment of one of `count` workers: its share of the cores, and its GPU."""
-    threads = str(max(1, (cores or cores_here()) // count))
-    found = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, threads)}
+    threads = max(1, (cores or granted_cores()) // count)
+    if cores is None:
+        threads = min(threads, usable_cores())
+    found = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
     kind, _, index = device.partition(":")
     if kind == "cuda" and index:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         known = visible.split(",") if visible else []
         found["CUDA_VISIBLE_DEVICES"] = known[int(index)] if int(index) < len(known) else index
     return found
-
-
-def cores_here() -> int:
-    """Cores of this machine that we may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _cause(code: int, last_words: str) -> str:

@@ -19,8 +19,8 @@ from vp3d_cli import __version__
 from vp3d_cli.batch.agent import Agent
 from vp3d_cli.batch.cluster import join, shares
 from vp3d_cli.batch.layout import Layout, read_json
-from vp3d_cli.batch.local import cores_here
 from vp3d_cli.batch.values import Answered, Event, Job, Lost, Setup
+from vp3d_cli.cores import granted_cores
 from vp3d_cli.errors import BackendUnavailableError, Vp3dError
 from vp3d_cli.types import Json
 
@@ -89,7 +89,7 @@ class RayWorkers:
         self._said = False
 
     def __enter__(self) -> RayWorkers:
-        self._ray = join(self._address, cores_here())
+        self._ray = join(self._address, granted_cores())
         alive = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         try:
             self._shares = shares(

@@ -16,7 +16,7 @@ import click
 from vp3d_cli import registry
 from vp3d_cli.cli import _console
 from vp3d_cli.errors import OutputError
-from vp3d_cli.options import PARTS
+from vp3d_cli.options import PARTS, QUALITIES
 
 F = TypeVar("F", bound=Callable[..., Any])
 # Below DEBUG: also print tracebacks of expected errors.
@@ -190,10 +190,10 @@ less_work_options = together(
         help="Look for people in every Nth frame; those in between are filled in.",
     ),
     click.option(
-        "--detect-crop",
-        is_flag=True,
-        help="keypoint-rcnn: look only around the people there, and at the whole picture twice "
-        "a second or when somebody is lost.",
+        "--quality",
+        type=click.Choice(QUALITIES),
+        help="How thoroughly people are looked for.  [default: balanced for movenet, best for "
+        "Mask R-CNN]",
     ),
     click.option("--half", is_flag=True, help="keypoint-rcnn: half precision, on a GPU."),
 )

@@ -159,7 +159,8 @@ def _run(
 ) -> int:
     from vp3d_cli import export
     from vp3d_cli.batch import LocalWorkers, RayWorkers, Setup, Wishes
-    from vp3d_cli.batch.local import CORES_EACH, cores_here
+    from vp3d_cli.batch.local import CORES_EACH
+    from vp3d_cli.cores import granted_cores
     from vp3d_cli.options import Options
 
     names = _devices(devices)
@@ -174,7 +175,7 @@ def _run(
         there = RayWorkers(setup, cluster, workers, stall_s)
         return _carried_out(inputs, lists, setup, wishes, there)
     several = names if len(names) > 1 else ()
-    number = workers or (len(names) if names != ("cpu",) else max(1, cores_here() // CORES_EACH))
+    number = workers or (len(names) if names != ("cpu",) else max(1, granted_cores() // CORES_EACH))
     local = LocalWorkers(setup, number, several, stall_s)
     return _carried_out(inputs, lists, setup, wishes, local)
 

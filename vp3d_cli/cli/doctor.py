@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vp3d_cli import __version__, choices
+from vp3d_cli import __version__
 from vp3d_cli.cli._options import verbosity
 from vp3d_cli.errors import BackendUnavailableError, Vp3dError
 
@@ -67,6 +67,8 @@ def COMMAND(ctx: click.Context, as_json: bool) -> None:  # noqa: N802
 
 def _looked() -> Iterator[tuple[_Finding, int]]:
     """What was found, one after the other, each with the exit code that it asks for."""
+    from vp3d_cli import choices
+
     for name, check in _checks():
         try:
             yield _Finding("ok", name, check()), 0

@@ -22,17 +22,20 @@ class DetectorOptions:
         keypoints: the file that `precomputed` reads.
         size: pixels of the picture that the detector sees: of the shorter side for Mask R-CNN,
             of the longer one for movenet; its own default where None.
-        crop: look only around people who were there a moment ago; see `detect._following`.
+        quality: "best": look for everybody in every frame; "balanced" and "fast": between looks
+            at the whole picture only at the people there. None: as this detector does best.
         max_people: the best this many people of a frame are enough; all where None.
         half: half precision, on a GPU.
+        workers: frames that the caller looks at at once; each gets its share of the cores.
     """
 
     device: str = "cpu"
     keypoints: Path | None = None
     size: int | None = None
-    crop: bool = False
+    quality: str | None = None
     max_people: int | None = None
     half: bool = False
+    workers: int = 1
 
 
 class Detector(Protocol):
@@ -62,24 +65,30 @@ class BatchDetector(Detector, Protocol):
 
 
 @runtime_checkable
-class RememberingDetector(Detector, Protocol):
-    """A detector to which earlier frames matter; it is told when another video begins."""
+class ConcurrentDetector(Detector, Protocol):
+    """A detector that looks at several frames at the same time, each in a thread of its own."""
 
-    def forget(self) -> None: ...
+    @property
+    def workers(self) -> int: ...
 
 
 @runtime_checkable
 class FollowingDetector(Detector, Protocol):
     """A detector to which people who were found a moment ago are less work than strangers.
 
-    Both methods keep no state and may run in several threads at once, as many as `workers` says.
+    It keeps no state: who is followed comes with the call. `follow_s` is for how long it follows
+    before it looks for everybody again, `least_followed` how many looks at least; None for the
+    former: it does not.
     """
 
     @property
-    def workers(self) -> int: ...
+    def follow_s(self) -> float | None: ...
 
-    def follow(self, frame: Frame, people: Detections) -> Detections | None:
-        """Look at people (P) where they were a moment ago.
+    @property
+    def least_followed(self) -> int: ...
+
+    def follow(self, frame: Frame, people: Detections, since_s: float) -> Detections | None:
+        """Look at people (P) where they were `since_s` seconds ago.
 
         Returns:
             The same people in the same order; None where somebody was lost or may have become

@@ -3,7 +3,7 @@
 Most of a picture is background, and a network's time goes with the pixels it sees. Once people
 are found, only padded boxes around them are looked at, at a lower resolution where they are
 large. The whole picture is looked at again on a schedule, which finds newcomers, and at once when
-somebody is lost.
+somebody is lost; see `pipeline.looking`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from vp3d_cli.overlap import iou
 from vp3d_cli.types import Detections, Float, Frame, Json, Skeleton
 
 # Newcomers wait this long at most, seconds, or for this many looks at parts where those are rare.
-FULL_EVERY_S = 0.5
-LEAST_PARTS = 4
+FOLLOW_S = 0.5
+LEAST_FOLLOWED = 4
 # Pixels that the longer side of a person's box has at most in the network's input. The network
 # was trained on people of all sizes; more pixels than this mostly cost time.
 PERSON_SIDE = 320
@@ -50,23 +50,13 @@ Region = tuple[int, int, int, int]
 
 
 class Following:
-    """A detector that remembers where people were; frames come in order.
+    """A detector that can look at parts, made one that follows people."""
 
-    Args:
-        detector: looks at whole frames and at parts.
-        full_every_s: seconds between looks at the whole picture.
-    """
+    follow_s = FOLLOW_S
+    least_followed = LEAST_FOLLOWED
 
-    def __init__(self, detector: PartDetector, full_every_s: float = FULL_EVERY_S) -> None:
+    def __init__(self, detector: PartDetector) -> None:
         self._detector = detector
-        self._full_every_s = full_every_s
-        self.forget()
-
-    def forget(self) -> None:
-        """Be as before the first frame: another video begins."""
-        self._boxes: Float = np.zeros((0, 4), np.float32)
-        self._last_s = self._full_s = -np.inf
-        self._parts = 0
 
     @property
     def skeleton(self) -> Skeleton:
@@ -74,45 +64,34 @@ class Following:
 
     def describe(self) -> Json:
         told = self._detector.describe()
-        crop = {"full_every_s": self._full_every_s, "person_side": PERSON_SIDE}
-        return told | {"settings": told["settings"] | {"crop": crop}}
+        follow = {"follow_s": FOLLOW_S, "person_side": PERSON_SIDE}
+        return told | {"settings": told["settings"] | follow}
 
     def detect(self, frame: Frame) -> Detections:
-        """Find the people: those known where they were, all of them when it is time."""
-        found = None
-        since_s = frame.time_s - self._full_s
-        soon = since_s < self._full_every_s or self._parts < LEAST_PARTS
-        if len(self._boxes) and since_s >= 0 and soon:
-            found = self._around(frame)
-        self._parts += 1
-        if found is None:
-            found = self._detector.detect(frame)
-            self._full_s, self._parts = frame.time_s, 0
-        self._boxes, self._last_s = found.boxes, frame.time_s
-        return found
+        return self._detector.detect(frame)
 
-    def _around(self, frame: Frame) -> Detections | None:
+    def follow(self, frame: Frame, people: Detections, since_s: float) -> Detections | None:
         """Everybody who was there, in the same order; None when that does not do."""
         height, width = frame.image.shape[:2]
-        margin = _MARGIN + _MARGIN_PER_S * (frame.time_s - self._last_s)
-        groups = regions(self._boxes, margin, width, height)
+        margin = _MARGIN + _MARGIN_PER_S * since_s
+        groups = regions(people.boxes, margin, width, height)
         covered = sum((x1 - x0) * (y1 - y0) for (x0, y0, x1, y1), _ in groups)
         if covered > _MOST_OF_IT * width * height:
             return None
         parts: list[Detections] = []
         order: list[int] = []
         for region, members in groups:
-            seen = self._detector.detect_part(frame, region, self._scale(members, frame))
-            matched = _matched(self._boxes[members], seen.boxes)
+            known = people.boxes[members]
+            seen = self._detector.detect_part(frame, region, self._scale(known, frame))
+            matched = _matched(known, seen.boxes)
             if matched is None:
                 return None
             parts.append(seen.select(matched))
             order += members
         return _joined(parts).select(np.argsort(order))
 
-    def _scale(self, members: list[int], frame: Frame) -> float:
-        """As much as in a look at the whole picture, less where people are large."""
-        boxes = self._boxes[members]
+    def _scale(self, boxes: Float, frame: Frame) -> float:
+        """As much as in a look at the whole picture, less where people (P, 4) are large."""
         largest = float((boxes[:, 2:] - boxes[:, :2]).max())
         return min(self._detector.scale(*frame.image.shape[:2]), PERSON_SIDE / largest)
 

@@ -52,10 +52,10 @@ class Detectron2:
         from vp3d_cli.detect._rcnn.checkpoint import read_state
 
         torch_device(options.device)
-        if options.half or options.crop:
+        if options.half or options.quality not in (None, "best"):
             raise DataError(
-                "detector 'detectron2' runs as the library does, without crops or half precision; "
-                "use --detector keypoint-rcnn with --detect-crop and --half"
+                "detector 'detectron2' runs as the library does, without following people or half "
+                "precision; use --detector keypoint-rcnn with --quality balanced and --half"
             )
         file = weights.entry(keypoint_rcnn.WEIGHTS).files[0]
         blob = weights.verified_bytes(file.name)

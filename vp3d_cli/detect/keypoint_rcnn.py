@@ -40,7 +40,7 @@ def build(options: DetectorOptions) -> Detector:
     """
     _require_torchvision()
     detector = KeypointRCNN(options)
-    return Following(detector) if options.crop else detector
+    return detector if options.quality in (None, "best") else Following(detector)
 
 
 def check(blob: bytes, where: str) -> None:

@@ -5,8 +5,7 @@ The weights come with the package. Up to six people a frame, COCO-17 order, CPU 
 
 from __future__ import annotations
 
-import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import cv2
@@ -14,10 +13,11 @@ import numpy as np
 import onnxruntime
 
 from vp3d_cli import skeletons, weights
+from vp3d_cli.cores import usable_cores
 from vp3d_cli.detect._base import Detector, DetectorOptions
 from vp3d_cli.errors import BackendUnavailableError, DataError
 from vp3d_cli.overlap import area, box_around, oks
-from vp3d_cli.types import Bool, Detections, Float, Frame, Image, Json, Skeleton
+from vp3d_cli.types import Bool, Detections, Float, Frame, Image, Int, Json, Skeleton
 
 _MULTIPOSE = "movenet_multipose.onnx"
 _THUNDER = "movenet_thunder.onnx"
@@ -45,6 +45,8 @@ class Settings:
             neighbour measured below 0.05, honest corrections above 0.5.
         same: similarity from which two people are one. MultiPose finds large or cut-off people
             up to six times, mostly at 0.6 to 1.0; different people measured below 0.35.
+        follow_s: for how long people are followed before everybody is looked for again, seconds.
+        patience_s: looks farther apart than this do not follow, seconds.
         shift: px of a network's input to add to its answer: mirroring the input and the answer
             shows both networks 0.22 to 0.34 px too far left, in Thunder's zoom test also up.
     """
@@ -56,6 +58,8 @@ class Settings:
     crop: float = 1.25
     guard: float = 0.3
     same: float = 0.5
+    follow_s: float | None = 1 / 3
+    patience_s: float = 0.15
     shift: float = 0.3
 
 
@@ -72,33 +76,42 @@ def build(options: DetectorOptions) -> Detector:
             f"detector 'movenet' runs on the CPU only, not on '{options.device}'; "
             "use --device cpu, or another --detector on the GPU"
         )
-    if options.crop or options.half:
-        raise DataError(
-            "detector 'movenet' looks at each person in a crop of its own already and has no half "
-            "precision; leave out --detect-crop and --half"
-        )
+    if options.half:
+        raise DataError("detector 'movenet' has no half precision; leave out --half")
+    settings = Settings()
+    if options.quality == "best":
+        settings = replace(settings, follow_s=None)
     if options.size is None:
-        return MoveNet()
+        return MoveNet(settings, options.workers)
     if not 128 <= options.size <= 512:
         raise DataError(
             f"detector 'movenet' sees pictures of 128 to 512 px on the longer side, not "
             f"{options.size}; choose --detect-size within that"
         )
-    return MoveNet(Settings(long_side=options.size))
+    return MoveNet(replace(settings, long_side=options.size), options.workers)
 
 
 class MoveNet:
-    """Both networks and the settings; `detect` keeps no state between frames."""
+    """Both networks and the settings; keeps no state between frames.
 
-    def __init__(self, settings: Settings | None = None, threads: int = 0) -> None:
+    Attributes:
+        settings: see `Settings`.
+        workers: threads that may look at frames at the same time; each takes its share of the
+            cores, for the networks are too small to gain much from several.
+    """
+
+    least_followed = 0
+
+    def __init__(self, settings: Settings | None = None, workers: int = 1) -> None:
         """Check and open the weights.
 
         Args:
             settings: the measured ones by default.
-            threads: for onnxruntime; 0 takes what OMP_NUM_THREADS says, as PyTorch does, or one
-                per physical core.
+            workers: as the attribute.
         """
         self.settings = settings or Settings()
+        self.workers = workers
+        threads = max(1, usable_cores() // workers)
         self._multipose = _session(_MULTIPOSE, threads)
         self._thunder = _session(_THUNDER, threads)
 
@@ -114,6 +127,10 @@ class MoveNet:
             "settings": asdict(self.settings),
         }
 
+    @property
+    def follow_s(self) -> float | None:
+        return self.settings.follow_s
+
     def detect(self, frame: Frame) -> Detections:
         """Find up to six people.
 
@@ -121,9 +138,25 @@ class MoveNet:
             Best person first. `box_scores` is the mean of the nine best keypoint scores; boxes
             are tight around the keypoints that count.
         """
-        image = np.ascontiguousarray(frame.image[..., ::-1])
-        people = [self._refine(image, person) for person in self._find(image)]
-        return self._distinct(np.array(people, np.float32).reshape(-1, 17, 3))
+        image, found = frame.image, []
+        for person in self._find(image):
+            refined = self._look_around(image, person)
+            found.append(person if refined is None else refined)
+        people = self._people(np.array(found, np.float32).reshape(-1, 17, 3))
+        return people.select(self._distinct(people))
+
+    def follow(self, frame: Frame, people: Detections, since_s: float) -> Detections | None:
+        """Look at each person around where they were, with Thunder alone."""
+        if since_s > self.settings.patience_s:
+            return None
+        found = []
+        for person in np.concatenate([people.keypoints, people.scores[..., None]], -1):
+            refined = self._look_around(frame.image, person)
+            if refined is None:
+                return None
+            found.append(refined)
+        seen = self._people(np.array(found, np.float32).reshape(-1, 17, 3))
+        return seen if len(self._distinct(seen)) == len(seen) else None
 
     def _find(self, image: Image) -> Float:
         """MultiPose's candidates (P, 17, 3): x px, y px, score."""
@@ -138,8 +171,8 @@ class MoveNet:
         points[..., :2] *= (width / inner_w, height / inner_h)
         return points
 
-    def _refine(self, image: Image, person: Float) -> Float:
-        """Thunder's view (17, 3) of one person, or the person unchanged if it saw another."""
+    def _look_around(self, image: Image, person: Float) -> Float | None:
+        """Thunder's view (17, 3) of somebody near `person` (17, 3); None if it saw another."""
         box = box_around(person[:, :2], np.ones(17, bool))
         side = max(8, round(self.settings.crop * float(max(box[2:] - box[:2]))))
         left, top = (round(float(c)) - side // 2 for c in (box[:2] + box[2:]) / 2)
@@ -149,7 +182,7 @@ class MoveNet:
         refined[:, :2] = refined[:, :2] * (side / _THUNDER_SIDE) + (left, top)
         both = np.minimum(person[:, 2], refined[:, 2]) >= self.settings.keypoint
         alike = oks(person[:, :2], refined[:, :2], both, area(box))
-        return refined if alike >= self.settings.guard else person
+        return refined if alike >= self.settings.guard else None
 
     def _continuous(self, output: Float, shape: tuple[int, ...]) -> Float:
         """Output (..., y, x, score) relative to an input of `shape` as x px, y px, score."""
@@ -157,21 +190,31 @@ class MoveNet:
         points[..., :2] = points[..., :2] * (shape[1], shape[0]) + self.settings.shift
         return points
 
-    def _distinct(self, people: Float) -> Detections:
-        """Those of (P, 17, 3) that are people, best first, each once."""
-        keypoints, scores = people[..., :2], people[..., 2]
-        person_scores = _person_scores(scores)
-        chosen = np.array([_chosen(s, self.settings.keypoint) for s in scores], bool)
+    def _people(self, points: Float) -> Detections:
+        """All of (P, 17, 3) with their boxes and scores."""
+        keypoints, scores = points[..., :2], points[..., 2]
+        chosen = self._chosen(scores)
         boxes = np.array(list(map(box_around, keypoints, chosen)), np.float32).reshape(-1, 4)
+        return Detections(boxes, _person_scores(scores), keypoints, scores)
+
+    def _distinct(self, people: Detections) -> Int:
+        """Rows of those that are people, best first, each once."""
+        chosen = self._chosen(people.scores)
         kept: list[int] = []
-        for i in np.argsort(-person_scores, kind="stable").tolist():
-            if person_scores[i] < self.settings.person:
+        for i in np.argsort(-people.box_scores, kind="stable").tolist():
+            if people.box_scores[i] < self.settings.person:
                 break
             both = chosen[kept] & chosen[i]
-            alike = oks(keypoints[kept], keypoints[i], both, area(boxes[kept]))
+            points, boxes = people.keypoints, people.boxes
+            alike = oks(points[kept], points[i], both, area(boxes[kept]))
             if (alike < self.settings.same).all():
                 kept.append(i)
-        return Detections(boxes, person_scores, keypoints, scores).select(np.array(kept, int))
+        return np.array(kept, np.int32)
+
+    def _chosen(self, scores: Float) -> Bool:
+        """Which of (P, 17) make a box: those sure enough, or all where three are not."""
+        sure = scores >= self.settings.keypoint
+        return np.asarray(sure | (sure.sum(1, keepdims=True) < 3), np.bool_)
 
 
 def _person_scores(scores: Float) -> Float:
@@ -183,15 +226,9 @@ def _person_scores(scores: Float) -> Float:
     return np.asarray(np.sort(scores, axis=1)[:, -9:].mean(1), np.float32)
 
 
-def _chosen(scores: Float, least: float) -> Bool:
-    """The keypoints (17,) that make a box: those sure enough, or all where three are not."""
-    sure = scores >= least
-    return sure if sure.sum() >= 3 else np.ones_like(sure)
-
-
 def _session(file_name: str, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or _threads_of_environment()
+    options.intra_op_num_threads = threads
     options.log_severity_level = 3
     # Two sessions take turns: idle threads of one must not spin while the other computes.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -199,15 +236,10 @@ def _session(file_name: str, threads: int) -> Any:
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def _threads_of_environment() -> int:
-    """What OMP_NUM_THREADS says; 0 where it says nothing."""
-    said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    return int(said) if said.isascii() and said.isdecimal() else 0
-
-
 def _run(session: Any, image: Image) -> Float:
     name = session.get_inputs()[0].name
-    output: Float = session.run(None, {name: image[None].astype(np.int32)})[0][0]
+    rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    output: Float = session.run(None, {name: rgb[None].astype(np.int32)})[0][0]
     return output
 
 

@@ -14,10 +14,13 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from vp3d_cli import registry
 from vp3d_cli.errors import BackendUnavailableError, DataError
-from vp3d_cli.types import Result
+
+if TYPE_CHECKING:
+    from vp3d_cli.types import Result
 
 _log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from vp3d_cli.lift import normalise
 from vp3d_cli.lift.checkpoint import Checkpoint, build_models
 from vp3d_cli.lift.model import TemporalModel
 from vp3d_cli.lift.normalise import PersonView
-from vp3d_cli.types import Bool, Camera, Double, Float, Json, Skeleton, Track2D, Track3D, VideoInfo
+from vp3d_cli.types import Camera, Double, Float, Json, Skeleton, Track2D, Track3D, VideoInfo
 
 _log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class Lifter:
             SkeletonMismatchError: a track has another skeleton.
             DataError: a track has frames without any keypoint.
         """
-        self._check_rate(float(video.fps))
+        self.check_rate(float(video.fps))
         prepared = [self.prepare(track, video, camera) for track in tracks]
         inputs = [view.inputs for view in prepared]
         spreads = [np.full((len(track), self.skeleton_out.num_joints), np.nan) for track in tracks]
@@ -129,7 +129,8 @@ class Lifter:
             )
         return tuple(lifted)
 
-    def _check_rate(self, fps: float) -> None:
+    def check_rate(self, fps: float) -> None:
+        """Warn of a frame rate that the weights were not trained on."""
         low, high = self.config.fps_range or (0, np.inf)
         if not low <= fps <= high:
             _log.warning(
@@ -152,18 +153,17 @@ class Lifter:
                 f"track {track.track_id} has the skeleton {track.skeleton.name}; "
                 f"the lifter {self.name} takes {self.skeleton_in.name}"
             )
-        keypoints, scores = _without_gaps(track)
+        keypoints, scores = normalise.without_gaps(track.keypoints, track.scores)
+        if np.isnan(keypoints).any():
+            raise DataError(f"track {track.track_id}: has frames without any keypoint")
         if self.config.normalisation == "screen":
-            inputs = normalise.screen(keypoints, video.width, video.height)
-            if self.config.features == 3:
-                inputs = np.concatenate([inputs, scores[..., None]], -1)
-            as_is = np.broadcast_to(np.eye(3, dtype=np.float32), (len(track), 3, 3))
-            return PersonView(inputs, as_is, np.ones(len(track), np.float32))
-        half_window = np.int32(round(float(video.fps) * normalise.HALF_WINDOW_S))
-        directions = geometry.rays(keypoints, video.width, video.height, camera.focal_px)
-        view = normalise.person(
-            directions, scores, self.skeleton_in, np.asarray(half_window), causal=self.config.causal
-        )
+            view = normalise.as_is(keypoints, scores, video.width, video.height)
+        else:
+            directions = geometry.rays(keypoints, video.width, video.height, camera.focal_px)
+            half_window = np.asarray(normalise.half_window(float(video.fps)))
+            view = normalise.person(
+                directions, scores, self.skeleton_in, half_window, causal=self.config.causal
+            )
         return dataclasses.replace(view, inputs=view.inputs[..., : self.config.features])
 
     def predict(
@@ -221,18 +221,6 @@ class Lifter:
     def _run(self, network: TemporalModel, windows: Float) -> Float:
         inputs = torch.from_numpy(np.ascontiguousarray(windows, np.float32)).to(self.device)
         return np.asarray(network(inputs).float().cpu().numpy(), np.float32)
-
-
-def _without_gaps(track: Track2D) -> tuple[Float, Float]:
-    """Keypoints and scores with what was never seen put amid the rest, scored 0."""
-    missing: Bool = np.logical_not(np.isfinite(track.keypoints).all(-1))
-    if missing.all(1).any():
-        raise DataError(f"track {track.track_id}: has frames without any keypoint")
-    known = np.where(missing[..., None], 0, track.keypoints)
-    middle = known.sum(1, keepdims=True) / (~missing).sum(1)[:, None, None]
-    keypoints = np.where(missing[..., None], middle, known)
-    scores = np.where(missing | ~np.isfinite(track.scores), 0, np.clip(track.scores, 0, 1))
-    return keypoints.astype(np.float32), scores.astype(np.float32)
 
 
 def _batches(

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vp3d_cli.geometry import look_at_rotations
-from vp3d_cli.types import Float, Int, Real, Skeleton
+from vp3d_cli.types import Bool, Float, Int, Real, Skeleton
 
 # Half of the stretch of time over which the virtual camera's aim and zoom are averaged, seconds:
 # long enough to calm a detector's jitter, short enough to follow a run past the camera.
@@ -29,6 +29,11 @@ HALF_WINDOW_S = 0.25
 # A score that an unseen keypoint still counts with when the person's size is measured.
 _LEAST_WEIGHT = 0.02
 _LEAST_SIZE = 1e-4
+
+
+def half_window(fps: float) -> int:
+    """`HALF_WINDOW_S` in frames."""
+    return round(fps * HALF_WINDOW_S)
 
 
 def screen(keypoints: Float, width: int, height: int) -> Float:
@@ -43,12 +48,27 @@ def screen_inverse(normalised: Float, width: int, height: int) -> Float:
     return np.asarray((normalised + centre) * np.float32(width / 2), np.float32)
 
 
+def without_gaps(keypoints: Float, scores: Float) -> tuple[Float, Float]:
+    """Keypoints (..., J, 2) and scores with what was never seen put amid the rest, scored 0.
+
+    Where no keypoint at all is known, they are NaN.
+    """
+    missing: Bool = np.logical_not(np.isfinite(keypoints).all(-1))
+    known = np.where(missing[..., None], 0, keypoints)
+    count = (~missing).sum(-1)[..., None, None]
+    middle = known.sum(-2, keepdims=True) / np.where(count, count, np.nan)
+    scores = np.where(missing | ~np.isfinite(scores), 0, np.clip(scores, 0, 1))
+    keypoints = np.where(missing[..., None], middle, known)
+    return keypoints.astype(np.float32), scores.astype(np.float32)
+
+
 @dataclass(frozen=True)
 class PersonView:
-    """Keypoints as a virtual camera sees them.
+    """Keypoints as a network takes them in.
 
     Attributes:
-        inputs: (..., T, J, 3) x, y (body sizes from the hips' smoothed position) and score.
+        inputs: (..., T, J, 3) x, y and score; by the rule "person" in body sizes from the hips'
+            smoothed position.
         rotations: (..., T, 3, 3) camera axes to virtual camera axes.
         sizes: (..., T) what the picture was divided by, see `body_size`.
     """
@@ -56,6 +76,14 @@ class PersonView:
     inputs: Float
     rotations: Float
     sizes: Float
+
+
+def as_is(keypoints: Float, scores: Float, width: int, height: int) -> PersonView:
+    """Keypoints (..., T, J, 2) px by the rule "screen", seen by the camera itself."""
+    inputs = np.concatenate([screen(keypoints, width, height), scores[..., None]], -1)
+    frames = scores.shape[:-1]
+    rotations = np.broadcast_to(np.eye(3, dtype=np.float32), (*frames, 3, 3))
+    return PersonView(inputs, rotations, np.ones(frames, np.float32))
 
 
 def person(
@@ -70,21 +98,41 @@ def person(
         half_window: (...) frames averaged on each side; see `HALF_WINDOW_S`.
         causal: average over the past only.
     """
+    aim = moving_average(middle_of_hips(directions, skeleton), half_window, causal)
+    points, rotations = turned(directions, aim)
+    size = moving_average(log_size(points, scores)[..., None], half_window, causal)
+    return sized(points, scores, rotations, size[..., 0])
+
+
+def middle_of_hips(directions: Real, skeleton: Skeleton) -> Real:
+    """Where (..., 2) the hips of directions (..., J, 2) are."""
     hips = [skeleton.index("left_hip"), skeleton.index("right_hip")]
-    aim = moving_average(directions[..., hips, :].mean(-2), half_window, causal)
+    return np.asarray(directions[..., hips, :].mean(-2))
+
+
+def turned(directions: Real, aim: Float) -> tuple[Real, Float]:
+    """Directions (..., J, 2) from a camera that looks at `aim` (..., 2), and its rotations."""
     rotations = look_at_rotations(aim)
     homogeneous = np.concatenate([directions, np.ones_like(directions[..., :1])], -1)
     seen = np.einsum("...ij,...kj->...ki", rotations, homogeneous)
     # A direction more than 80 degrees off the person is an outlier; keep the division finite.
-    points = seen[..., :2] / np.maximum(seen[..., 2:], 0.17)
-    size = np.log(np.maximum(body_size(points, scores), _LEAST_SIZE))
-    size = np.exp(moving_average(size[..., None], half_window, causal))
-    inputs = np.concatenate([points / size[..., None], scores[..., None]], -1)
+    return seen[..., :2] / np.maximum(seen[..., 2:], 0.17), rotations
+
+
+def sized(points: Real, scores: Real, rotations: Real, size: Float) -> PersonView:
+    """What `turned` gave, divided by the size whose smoothed logarithm (...) is given."""
+    size = np.exp(size)
+    inputs = np.concatenate([points / size[..., None, None], scores[..., None]], -1)
     return PersonView(
         np.asarray(inputs, np.float32),
         np.asarray(rotations, np.float32),
-        np.asarray(size[..., 0], np.float32),
+        np.asarray(size, np.float32),
     )
+
+
+def log_size(points: Real, scores: Real) -> Float:
+    """The logarithm (...) of `body_size`, finite."""
+    return np.asarray(np.log(np.maximum(body_size(points, scores), _LEAST_SIZE)))
 
 
 def body_size(points: Real, scores: Real) -> Float:

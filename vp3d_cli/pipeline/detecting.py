@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -13,12 +14,13 @@ import numpy as np
 
 from vp3d_cli import __version__, choices, origin, registry
 from vp3d_cli.choices import Choice
-from vp3d_cli.detect._base import BatchDetector, Detector, DetectorOptions, RememberingDetector
+from vp3d_cli.cores import usable_cores
+from vp3d_cli.detect._base import Detector, DetectorOptions
 from vp3d_cli.device import torch_device
 from vp3d_cli.errors import NoFramesError
 from vp3d_cli.options import Options, Span
+from vp3d_cli.pipeline.looking import Found, Request, look
 from vp3d_cli.pipeline.surroundings import Surroundings
-from vp3d_cli.scene import with_colours
 from vp3d_cli.types import (
     Bool,
     Detections,
@@ -34,22 +36,27 @@ from vp3d_cli.video import VideoReader, probe
 
 _log = logging.getLogger(__name__)
 
-# A frame's index and time, and the people in it; None where nobody was looked for.
-Found = tuple[int, float, "Detections | None"]
 # Told the stage, how much of it is done, and how much there is where that is known.
 Progress = Callable[[str, int, "int | None"], None]
 
 
-def build_detector(name: str, options: Options) -> Detector:
-    """Load a detector by its file name in `detect/`."""
+def build_detector(name: str, options: Options, workers: int = 1) -> Detector:
+    """Load a detector by its file name in `detect/`.
+
+    Args:
+        name: of the file.
+        options: see `Options`.
+        workers: frames that are looked at at once; each gets its share of the cores.
+    """
     detector: Detector = registry.load("detect", name).build(
         DetectorOptions(
             device=options.device,
             keypoints=options.keypoints,
             size=options.detect_size,
-            crop=options.detect_crop,
+            quality=options.quality,
             half=options.half,
             max_people=1 if options.faithful else None,
+            workers=workers,
         )
     )
     return detector
@@ -69,7 +76,7 @@ class LoadedDetector:
         choice = choices.choose_detector(
             options.detector, choices.look(), faithful=options.faithful
         )
-        return cls(choice, build_detector(choice.name, options))
+        return cls(choice, build_detector(choice.name, options, usable_cores()))
 
     def describe(self) -> Json:
         """For the metadata of keypoints."""
@@ -97,8 +104,6 @@ class FirstHalf:
         video = probe(path)
         self._loaded = loaded or LoadedDetector.load(options)
         self.choice, self._detector = self._loaded.choice, self._loaded.detector
-        if isinstance(self._detector, RememberingDetector):
-            self._detector.forget()
         self.skeleton, self.maker = self._detector.skeleton, self.choice.name
         self._given: Keypoints2D | None = getattr(self._detector, "keypoints", None)
         if self._given is not None:
@@ -124,24 +129,21 @@ class FirstHalf:
             on_decoded: see `VideoReader`.
         """
         options, seen = self._options, _Seen()
+        every = options.look_every
         around = Surroundings(options.start_s, options.end_s, span, watched=not options.faithful)
         with VideoReader(self._path, around.start_s, around.end_s, on_decoded) as reader:
             info = reader.info
             _log.debug("reading %d x %d at %.4g frames/s", info.width, info.height, float(info.fps))
             total = _frames_expected(info, around.wanted_start_s, around.wanted_end_s)
-            found = _detections(
-                around.wanted(reader),
-                self._detector,
-                options.detect_every,
-                by_index=by_index,
-                colours=not options.faithful,
-            )
-            for index, time_s, people in self._announced(found, total):
-                seen.add(index, time_s, people)
-                number = index if by_index else len(seen.frames) - 1
-                around.add(index, people if number % options.detect_every == 0 else None)
-                if progress:
-                    progress("detect", len(seen.frames), total)
+            requests = _requests(around.watched(reader), every, by_index=by_index)
+            looks = look(requests, self._detector, info, every, colours=not options.faithful)
+            with contextlib.closing(self._announced(looks, total)) as found:
+                for index, time_s, people in found:
+                    seen.add(index, time_s, people)
+                    number = index if by_index else len(seen.frames) - 1
+                    around.add(index, people if number % every == 0 else None)
+                    if progress:
+                        progress("detect", len(seen.frames), total)
         if not seen.frames:
             raise NoFramesError(f"{self._path}: has no frame in this part")
         if reader.warning:
@@ -157,13 +159,13 @@ class FirstHalf:
         keypoints = dataclasses.replace(keypoints, **around.columns())
         return keypoints if self._given is None else _of_the_file(self._given, keypoints)
 
-    def _announced(self, found: Iterator[Found], total: int | None) -> Iterator[Found]:
+    def _announced(self, found: Iterator[Found], total: int | None) -> Generator[Found, None, None]:
         """On a CPU Mask R-CNN takes seconds a frame: say it when the first frame tells how many."""
         if self.choice.name in choices.MASK_RCNN and self._options.device == "cpu":
             started = monotonic()
             first = next(found, None)
             seconds = monotonic() - started
-            looks = (total or 0) / self._options.detect_every
+            looks = (total or 0) / self._options.look_every
             quicker = "--device cuda" if self._options.faithful else "--detector movenet"
             if first is not None:
                 _log.info(
@@ -182,52 +184,27 @@ def _without_folder(warning: str, path: Path) -> str:
     return warning.replace(f"{path}:", f"{path.name}:", 1)
 
 
-def _detections(
-    frames: Iterable[Frame],
-    detector: Detector,
-    every: int,
-    *,
-    by_index: bool = False,
-    colours: bool = True,
-) -> Iterator[Found]:
-    """Each frame with the people in it, looked for in each `every`th frame and in the last.
+def _requests(
+    frames: Iterable[tuple[Frame, bool]], every: int, *, by_index: bool
+) -> Iterator[Request]:
+    """People are looked for in each `every`th frame that is wanted and in the last.
 
-    Of frames that are passed over only the number and the time are kept. With `by_index` the
-    frame's index counts, not how many frames came before it. With `colours` those of people's
-    clothes are looked at.
+    With `by_index` the frame's index counts, not how many frames that are wanted came before it.
     """
-    at_once = detector.batch_size if isinstance(detector, BatchDetector) else 1
-    waiting: list[tuple[int, float]] = []
-    chosen: list[Frame] = []
-    for number, (frame, is_last) in enumerate(_with_last(frames)):
-        waiting.append((frame.index, frame.time_s))
-        if is_last or (frame.index if by_index else number) % every == 0:
-            chosen.append(frame)
-        if is_last or len(chosen) == at_once:
-            found = _looked(chosen, detector)
-            if colours:
-                looks = zip(found, chosen, strict=True)
-                found = [with_colours(p, f.image, detector.skeleton) for p, f in looks]
-            people = dict(zip((f.index for f in chosen), found, strict=True))
-            yield from ((index, time_s, people.get(index)) for index, time_s in waiting)
-            waiting, chosen = [], []
-
-
-def _looked(chosen: list[Frame], detector: Detector) -> list[Detections]:
-    if isinstance(detector, BatchDetector):
-        return detector.detect_batch(chosen)
-    return [detector.detect(frame) for frame in chosen]
-
-
-def _with_last(frames: Iterable[Frame]) -> Iterator[tuple[Frame, bool]]:
-    """Each frame, and whether it is the last."""
-    before: Frame | None = None
-    for frame in frames:
-        if before is not None:
-            yield before, False
-        before = frame
-    if before is not None:
-        yield before, True
+    number, last = 0, None
+    for frame, is_wanted in frames:
+        if last is not None:
+            yield dataclasses.replace(last, is_looked_at=last.is_looked_at or not is_wanted)
+            last = None
+        at = frame.index if by_index else number
+        request = Request(frame, at % every == 0, is_wanted)
+        number += is_wanted
+        if is_wanted:
+            last = request
+        else:
+            yield request
+    if last is not None:
+        yield dataclasses.replace(last, is_looked_at=True)
 
 
 @dataclass

@@ -1,9 +1,9 @@
 """One long video in parts: each is detected by itself, and together they equal the whole.
 
-Parts abut at presentation times, a detector that remembers nothing sees in a frame what it sees
-there in the whole video, and what looks across frames, tracking and lifting, runs over the joined
-keypoints. Only cuts and the camera's motion are seen by comparing pictures: for them a part looks
-at the frames around it too (see `surroundings`).
+Parts abut at presentation times, people are found in a frame as they are in the whole video, and
+what looks across frames, tracking and lifting, runs over the joined keypoints. For people who are
+followed, cuts and the camera's motion a part looks at the frames around it too (see `looking` and
+`surroundings`).
 """
 
 from __future__ import annotations
@@ -28,17 +28,12 @@ def require_splittable(options: Options) -> None:
     """Refuse what would not give the result of the whole.
 
     Raises:
-        OptionsError: the detector remembers, or which frames it looks at is not known before.
+        OptionsError: which frames it looks at is not known before.
     """
-    if options.detect_crop:
+    if options.look_every > 1 and options.start_s is not None:
         raise OptionsError(
-            "--detect-crop remembers where people were, so that parts of a video would differ "
-            "from the whole; leave out it or --split-minutes"
-        )
-    if options.detect_every > 1 and options.start_s is not None:
-        raise OptionsError(
-            "--detect-every counts from --start, which parts of a video do not know; leave out "
-            "one of them or --split-minutes"
+            "--detect-every and --quality fast count from --start, which parts of a video do not "
+            "know; leave out that or --split-minutes"
         )
 
 
@@ -106,7 +101,7 @@ def joined(parts: Sequence[Keypoints2D | None], options: Options) -> Keypoints2D
     found = [part for part in parts if part is not None]
     if not found:
         return None
-    looked = [_looked_at(part, options.detect_every) for part in found[:-1]]
+    looked = [_looked_at(part, options.look_every) for part in found[:-1]]
     last = found[-1]
     looked.append(_all(last) if last.looked_at is None else last.looked_at)
     read = np.concatenate([np.asarray(part.frames_read) for part in found])

@@ -57,8 +57,8 @@ class Surroundings:
             last = span.end_s + CONTEXT_S
             self.end_s = last if end_s is None else min(last, end_s)
 
-    def wanted(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """Watch all frames; pass on those that are wanted."""
+    def watched(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, bool]]:
+        """Watch all frames, and tell which are wanted."""
         # Where nothing is read beyond an end, the reader has judged already.
         first, end = -np.inf, np.inf
         if self.wanted_start_s is not None and self.start_s != self.wanted_start_s:
@@ -71,8 +71,7 @@ class Surroundings:
                 self._watch.see(frame.index, frame.time_s, frame.image)
                 if not is_wanted:
                     self._watch.forget(frame.index)
-            if is_wanted:
-                yield frame
+            yield frame, is_wanted
         if self._watch:
             self._watch.finish()
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from vp3d_cli.cores import granted_cores
 from vp3d_cli.train.config import TrainConfig
 from vp3d_cli.train.mocap import Mocap
 from vp3d_cli.train.synthesize import Batch, synthesize
@@ -54,7 +54,7 @@ def draw(config: TrainConfig, mocap: Mocap, count: int, rng: np.random.Generator
 def epochs(config: TrainConfig, mocap: Mocap, first: int) -> Iterator[list[Batch]]:
     """The pieces of each epoch from `first` on; those of the next are made meanwhile."""
     pieces = Pieces(config, mocap, first)
-    workers = min(_MOST_WORKERS, max(1, len(_cores()) - 1), pieces.per_epoch)
+    workers = min(_MOST_WORKERS, max(1, granted_cores() - 1), pieces.per_epoch)
     loader = DataLoader(
         pieces,
         batch_size=None,
@@ -69,10 +69,3 @@ def epochs(config: TrainConfig, mocap: Mocap, first: int) -> Iterator[list[Batch
         if len(epoch) == pieces.per_epoch:
             yield epoch
             epoch = []
-
-
-def _cores() -> range | set[int]:
-    """The cores that this process may use, where the system tells."""
-    if hasattr(os, "sched_getaffinity"):
-        return os.sched_getaffinity(0)
-    return range(os.cpu_count() or 1)

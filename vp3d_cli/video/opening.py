@@ -38,6 +38,23 @@ def only_this_file() -> dict[str, str]:
     }
 
 
+def only_this_stream(protocols: tuple[str, ...], followed: tuple[str, ...] = ()) -> dict[str, str]:
+    """ffmpeg's input options for a stream: no files, and no address of another kind.
+
+    Args:
+        protocols: of ffmpeg, that may be spoken.
+        followed: demuxers that are right for it although they ask for more than one address.
+    """
+    import av
+
+    demuxers = {name for names in av.formats_available for name in names.split(",")}
+    return {
+        "protocol_whitelist": ",".join(protocols),
+        "format_whitelist": ",".join(sorted((demuxers - _FOLLOWERS).union(followed))),
+        "max_pixels": str(MAX_PIXELS),
+    }
+
+
 def input_options(path: Path) -> dict[str, str]:
     """ffmpeg's input options for a video file or a pattern such as `frames/%04d.png`."""
     options = only_this_file() | {"max_pixels": str(MAX_PIXELS)}

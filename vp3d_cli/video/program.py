@@ -101,6 +101,7 @@ class Program:
         on_line: Callable[[str], None] | None = None,
         pipe_in: bool = False,
         pipe_out: bool = False,
+        our_stdin: bool = False,
     ) -> None:
         """Start it.
 
@@ -109,6 +110,7 @@ class Program:
             on_line: called in the draining thread with every line that it prints.
             pipe_in: `write` will be used.
             pipe_out: `read_into` will be used.
+            our_stdin: it reads what is piped into us.
         """
         options = ["-hide_banner", "-nostdin", "-nostats", "-loglevel", "repeat+level+info"]
         command = ffmpeg.compile(graph, cmd=[ffmpeg_path(), *options], overwrite_output=True)
@@ -123,7 +125,7 @@ class Program:
             self.process = subprocess.Popen(
                 command,
                 bufsize=0,
-                stdin=subprocess.PIPE if pipe_in else subprocess.DEVNULL,
+                stdin=subprocess.PIPE if pipe_in else None if our_stdin else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if pipe_out else subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 start_new_session=self.own_session,

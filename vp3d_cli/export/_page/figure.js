@@ -166,3 +166,10 @@ function traced({ joints, root }) {
   const feet = ["left_foot", "right_foot", "left_ankle", "right_ankle"];
   return [root, ...feet.map((name) => joints.indexOf(name)).filter((at) => at >= 0)];
 }
+
+// The side that an edge reaches; the middle where it crosses or touches neither.
+function edgeSide(sides, a, b) {
+  if (sides[a] === sides[b]) return sides[a];
+  if (sides[a] === "middle") return sides[b];
+  return sides[b] === "middle" ? sides[a] : "middle";
+}

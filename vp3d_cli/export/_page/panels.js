@@ -180,3 +180,10 @@ class Tip {
     card.addEventListener("pointerleave", () => this.show(null));
   }
 }
+
+function element(tag, className = "", text = "") {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text) made.textContent = text;
+  return made;
+}

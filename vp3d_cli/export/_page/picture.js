@@ -161,10 +161,3 @@ class Picture {
     return words;
   }
 }
-
-// The side that an edge reaches; the middle where it crosses or touches neither.
-function edgeSide(sides, a, b) {
-  if (sides[a] === sides[b]) return sides[a];
-  if (sides[a] === "middle") return sides[b];
-  return sides[b] === "middle" ? sides[a] : "middle";
-}

@@ -32,9 +32,9 @@ class View3D {
     this.costs = [];
     this.extent = extentOf(clip);
     this.furnish();
-    this.figures = clip.people.map((person) => new Figure(clip, person, theme));
-    for (const figure of this.figures) this.scene.add(figure.group);
-    this.makeTags();
+    this.figures = [];
+    this.tags = [];
+    for (const person of clip.people) this.add(person);
     new ResizeObserver(() => this.resize()).observe(card);
     this.restyle();
     this.resize();
@@ -58,14 +58,12 @@ class View3D {
     }
   }
 
-  makeTags() {
-    this.tags = this.clip.people.map((person) => {
-      const tag = document.createElement("span");
-      tag.className = "tag";
-      tag.textContent = `${person.id}`;
-      byId("tags").append(tag);
-      return tag;
-    });
+  add(person) {
+    const figure = new Figure(this.clip, person, this.theme);
+    this.figures.push(figure);
+    this.scene.add(figure.group);
+    this.tags.push(element("span", "tag", `${person.id}`));
+    byId("tags").append(this.tags.at(-1));
   }
 
   restyle() {

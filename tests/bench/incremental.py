@@ -1,0 +1,89 @@
+"""Milliseconds a frame of lifting while the video runs: cached, and the window anew each time.
+
+OMP_NUM_THREADS=1 python tests/bench/incremental.py [FRAMES]
+
+"window" is `Lifter.lift` on the frames that the newest answer rests on; "strided" the pose network
+alone on them, computing no more than the one answer and its mirror image need. Medians.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+
+from tests import walkers
+from tests.factories import make_video
+from vp3d_cli.lift.checkpoint import Checkpoint
+from vp3d_cli.lift.config import LifterConfig
+from vp3d_cli.lift.incremental import IncrementalLifter
+from vp3d_cli.lift.lifter import Lifter
+from vp3d_cli.lift.loading import load_lifter
+from vp3d_cli.lift.model import StridedTemporalModel, TemporalModel
+from vp3d_cli.types import Camera, Track2D
+
+PAPERS = LifterConfig((3, 3, 3, 3, 3), 1024)
+CAMERA, VIDEO = Camera(1000.0, "bench"), make_video()
+# Of the two that are slow.
+FEW = 10
+
+
+def main(frames: int) -> None:
+    lifters = [load_lifter("bundled-causal"), load_lifter("bundled"), _papers()]
+    print(f"{torch.get_num_threads()} threads, {frames} frames")
+    print("| lifter | people | delay, frames | cached, ms | window, ms | strided, ms |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for lifter in lifters:
+        for people in (1, 2, 6):
+            cached = IncrementalLifter(lifter, VIDEO, CAMERA)
+            seen = lifter.config.receptive_field + cached.delay - lifter.config.context[1]
+            tracks = [_walk(max(frames, seen), number) for number in range(people)]
+            window = [track.rows(slice(seen)) for track in tracks]
+            strided = _strided(lifter, people)
+            each = iter(range(frames))
+            times = [
+                _median_ms(lambda: _push(cached, tracks, next(each)), frames),
+                _median_ms(lambda: lifter.lift(window, VIDEO, CAMERA), FEW),
+                _median_ms(strided, FEW),
+            ]
+            shown = " | ".join(f"{ms:.2f}" for ms in times)
+            print(f"| {lifter.name} | {people} | {cached.delay} | {shown} |", flush=True)
+
+
+def _papers() -> Lifter:
+    torch.manual_seed(0)
+    state = TemporalModel(PAPERS, 17, 17).state_dict()
+    return Lifter(Checkpoint(PAPERS, state), "243 frames, 1,024 channels", "00")
+
+
+def _walk(frames: int, number: int) -> Track2D:
+    return walkers.film(walkers.walk(frames / 30), track_id=number + 1).track
+
+
+def _push(lifter: IncrementalLifter, tracks: list[Track2D], frame: int) -> None:
+    lifter.push({t.track_id: (t.keypoints[frame], t.scores[frame]) for t in tracks})
+
+
+def _strided(lifter: Lifter, people: int) -> Callable[[], object]:
+    """The pose network on windows of everybody and their mirror images."""
+    config = lifter.config
+    network = StridedTemporalModel(config, 17, 17).eval()
+    network.load_state_dict(lifter.checkpoint().pose)
+    windows = torch.zeros(2 * people, config.receptive_field, 17, config.features)
+    return torch.inference_mode()(lambda: network(windows))
+
+
+def _median_ms(work: Callable[[], object], times: int) -> float:
+    taken = []
+    for _ in range(times):
+        start = time.perf_counter()
+        work()
+        taken.append(1000 * (time.perf_counter() - start))
+    return statistics.median(taken)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 300)

@@ -1,0 +1,252 @@
+"""Who is in the picture, frame by frame: found now and then, followed in between.
+
+Nothing is known of the frames to come, so people are shown once they were seen a few times, and
+are kept for a moment where they are not seen.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import monotonic
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from vp3d_cli.detect._base import Detector, FollowingDetector
+from vp3d_cli.overlap import area, iou, oks
+from vp3d_cli.track.person import ALIKE, CERTAIN
+from vp3d_cli.types import Detections, Float, Frame
+
+_log = logging.getLogger(__name__)
+
+# Certain sightings after which somebody is a person, and no ghost.
+_PROOF = 3
+# For how long somebody is kept unseen; a slow detector gets a second look at least.
+KEPT_S, _KEPT_LOOKS = 0.3, 1
+# Share of a person's mean score from which a keypoint takes part in a comparison.
+_SURE = 0.5
+# A look at everybody who is followed takes this long at most; else fewer are followed. The whole
+# way from the camera to the joints is to take 150 ms.
+_BUDGET_S = 0.12
+# Time constant of the measurement, and between two changes of the number, seconds.
+_MEASURED_S, _CALM_S = 0.5, 2.0
+
+
+@dataclass(frozen=True)
+class Sighted:
+    """Somebody in one frame.
+
+    Attributes:
+        track_id: from 1; nobody else ever has it.
+        box: (4,) xyxy px.
+        keypoints: (J, 2) px; where they were last seen if they are not seen now.
+        scores: (J,), 0 if they are not seen now.
+    """
+
+    track_id: int
+    box: Float
+    keypoints: Float
+    scores: Float
+
+
+@dataclass(eq=False)
+class _Known:
+    """Somebody, or what may be somebody."""
+
+    seen: Detections  # the last sighting, one row
+    seen_s: float
+    track_id: int | None = None
+    proof: int = 0
+    missed: int = 0
+
+    def see(self, seen: Detections, time_s: float) -> None:
+        self.seen, self.seen_s, self.missed = seen, time_s, 0
+        self.proof += bool(seen.box_scores[0] >= CERTAIN)
+
+
+class Pace:
+    """How many people can be followed in time.
+
+    Attributes:
+        most: so many; None while there is no limit.
+    """
+
+    def __init__(self, budget_s: float = _BUDGET_S) -> None:
+        self.most: int | None = None
+        self._budget_s = budget_s
+        self._took_s = self._changed_s = 0.0
+
+    def measured(self, took_s: float, people: int, now_s: float) -> None:
+        """A frame with so many people took so long."""
+        share = min(took_s / _MEASURED_S, 1.0)
+        self._took_s += share * (took_s - self._took_s)
+        if now_s - self._changed_s < _CALM_S or people < 1:
+            return
+        if self._took_s > self._budget_s and people > 1:
+            self._change(people - 1, now_s)
+        elif self.most is not None and self._took_s * (people + 1) / people < self._budget_s / 2:
+            self._change(self.most + 1, now_s)
+
+    def _change(self, most: int, now_s: float) -> None:
+        if self.most is None or most < self.most:
+            _log.warning(
+                "this machine is behind (%.0f ms a frame): only %d people are followed",
+                1000 * self._took_s,
+                most,
+            )
+        self.most, self._changed_s = most, now_s
+
+
+class People:
+    """Takes frames; says who is there.
+
+    Attributes:
+        num_left_out: people of the last look at the whole picture who are not followed.
+    """
+
+    def __init__(
+        self, detector: Detector, max_people: int | None = None, pace: Pace | None = None
+    ) -> None:
+        """Start with nobody.
+
+        Args:
+            detector: people are followed by it where it can do that.
+            max_people: so many at most; the largest and most certain come first.
+            pace: lets fewer be followed where that takes too long; None where time does not count.
+        """
+        self._detector, self._max_people, self._pace = detector, max_people, pace
+        self._following: FollowingDetector | None = None
+        if isinstance(detector, FollowingDetector) and detector.follow_s is not None:
+            self._following = detector
+        self._known: list[_Known] = []
+        self._last_s = self._full_s = -np.inf
+        self._followed = 0
+        self._next_id = 1
+        self._told = False
+        self.num_left_out = 0
+
+    def look(self, frame: Frame) -> list[Sighted]:
+        """The people of one frame, the longest known first; frames come in order."""
+        began_s = monotonic()
+        if not self._follow(frame):
+            self._look_for_all(frame)
+        self._last_s = frame.time_s
+        for person in self._known:
+            if person.track_id is None and person.proof >= _PROOF:
+                person.track_id, self._next_id = self._next_id, self._next_id + 1
+        if self._pace and self._following:
+            now_s = monotonic()
+            self._pace.measured(now_s - began_s, len(self._known), now_s)
+            self._known = self._best(self._known)
+        return [_sighted(p, p.track_id) for p in self._known if p.track_id is not None]
+
+    def _follow(self, frame: Frame) -> bool:
+        """Look at everybody where they were; False where all must be looked for."""
+        detector, people = self._following, self._known
+        if detector is None or detector.follow_s is None:
+            return False
+        is_due = frame.time_s - self._full_s >= detector.follow_s
+        if (is_due and self._followed >= detector.least_followed) or not people:
+            return False
+        if any(person.missed for person in people):
+            return False
+        found = detector.follow(
+            frame, _joined([person.seen for person in people]), frame.time_s - self._last_s
+        )
+        if found is None:
+            return False
+        for row, person in enumerate(people):
+            person.see(found.select([row]), frame.time_s)
+        self._followed += 1
+        return True
+
+    def _look_for_all(self, frame: Frame) -> None:
+        found = self._detector.detect(frame)
+        found = found.select(np.isfinite(found.boxes).all(1))
+        strangers = list(range(len(found)))
+        for person, row in self._pairs(found):
+            person.see(found.select([row]), frame.time_s)
+            strangers.remove(row)
+        kept = []
+        for person in self._known:
+            unseen_s = frame.time_s - person.seen_s
+            person.missed += unseen_s > 0
+            # A ghost is not waited for.
+            proven = person.track_id is not None
+            if not person.missed or (
+                proven and (unseen_s <= KEPT_S or person.missed <= _KEPT_LOOKS)
+            ):
+                kept.append(person)
+        newcomers = [
+            _Known(found.select([row]), frame.time_s, proof=1)
+            for row in strangers
+            if found.box_scores[row] >= CERTAIN
+        ]
+        everybody = [*kept, *newcomers]
+        self._known = self._best(everybody)
+        self._full_s, self._followed = frame.time_s, 0
+        self._count_left_out(len(everybody) - len(self._known))
+
+    def _pairs(self, found: Detections) -> list[tuple[_Known, int]]:
+        """Who of those known is which of those found."""
+        if not self._known or not len(found):
+            return []
+        known = _joined([person.seen for person in self._known])
+        sure = [_sure(scores) for scores in (known.scores, found.scores)]
+        similar = oks(
+            known.keypoints[:, None],
+            found.keypoints[None],
+            sure[0][:, None] & sure[1][None],
+            area(known.boxes)[:, None],
+        )
+        alike = (similar + iou(known.boxes, found.boxes)) / 2
+        rows, columns = linear_sum_assignment(-alike)
+        return [
+            (self._known[row], int(column))
+            for row, column in zip(rows, columns, strict=True)
+            if alike[row, column] >= ALIKE
+        ]
+
+    def _best(self, people: Sequence[_Known]) -> list[_Known]:
+        """As many as are followed: who is shown already, then the largest and most certain."""
+        limits = [self._max_people, self._pace.most if self._pace else None]
+        most = min((limit for limit in limits if limit is not None), default=None)
+        in_order = sorted(people, key=_rank)
+        return in_order if most is None else in_order[:most]
+
+    def _count_left_out(self, number: int) -> None:
+        self.num_left_out = number
+        if number and not self._told and self._max_people is not None:
+            self._told = True
+            _log.warning(
+                "%d more in the picture than the %d who are followed; see --max-people",
+                number,
+                self._max_people,
+            )
+
+
+def _rank(person: _Known) -> tuple[bool, int, float]:
+    size = float(area(person.seen.boxes)[0]) ** 0.5 * float(person.seen.box_scores[0])
+    return person.track_id is None, person.track_id or 0, -size
+
+
+def _sighted(person: _Known, track_id: int) -> Sighted:
+    seen = person.seen
+    scores = np.zeros_like(seen.scores[0]) if person.missed else seen.scores[0]
+    return Sighted(track_id, seen.boxes[0], seen.keypoints[0], scores)
+
+
+def _sure(scores: Float) -> np.typing.NDArray[np.bool_]:
+    """The keypoints (P, J) that a person can be known by; detectors differ in their scales."""
+    return np.asarray(scores >= _SURE * scores.mean(1, keepdims=True), np.bool_)
+
+
+def _joined(people: Sequence[Detections]) -> Detections:
+    return Detections(
+        np.concatenate([p.boxes for p in people]),
+        np.concatenate([p.box_scores for p in people]),
+        np.concatenate([p.keypoints for p in people]),
+        np.concatenate([p.scores for p in people]),
+    )
