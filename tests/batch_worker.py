@@ -15,7 +15,6 @@ import sys
 if os.environ.get("VP3D_TEST_STILLBORN"):
     sys.exit("no room for a model")
 
-import contextlib
 import signal
 import subprocess
 import time
@@ -35,7 +34,7 @@ from vp3d_cli.choices import Choice
 from vp3d_cli.errors import DiskFullError, NoFramesError, VideoError
 from vp3d_cli.lift.config import LifterConfig
 from vp3d_cli.options import Options
-from vp3d_cli.pipeline import Models, detecting, lifting, splitting
+from vp3d_cli.pipeline import Models, detecting, splitting
 from vp3d_cli.pipeline.detecting import LoadedDetector
 from vp3d_cli.pipeline.lifting import LoadedLifter
 from vp3d_cli.types import (
@@ -217,7 +216,6 @@ _do = work.do
 def pretend(patch: Any = setattr) -> None:
     """Put the light networks in the place of the real ones."""
     patch(Models, "load", staticmethod(fake_models))
-    patch(lifting, "one_thread", contextlib.nullcontext)  # which would import torch
     patch(work, "do", do)
     if os.environ.get("VP3D_TEST_REAL_VIDEOS"):
         return

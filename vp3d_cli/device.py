@@ -32,6 +32,16 @@ def torch_device(name: str) -> torch.device:
     return device
 
 
+def require_device(name: str) -> None:
+    """Check a device early; PyTorch is not loaded to know that there is a CPU.
+
+    Raises:
+        BackendUnavailableError: as `torch_device`.
+    """
+    if name != "cpu":
+        torch_device(name)
+
+
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
     """PyTorch's sums on a CPU differ in their last bits with the number of threads: take one."""

@@ -54,6 +54,7 @@ class Options:
     Attributes:
         detector: a file of `detect/`, or "auto".
         lifter: a registry name, a path, or "auto".
+        lift_runtime: a file of `lift/runtimes/`, what the lifter's network runs on.
         device: "cpu", "cuda", "cuda:1".
         person: "all", "largest" or a track id.
         start_s, end_s: only this part of the video, seconds.
@@ -82,6 +83,7 @@ class Options:
 
     detector: str = "auto"
     lifter: str = "auto"
+    lift_runtime: str = "torch"
     device: str = "cpu"
     person: str = "all"
     start_s: float | None = None

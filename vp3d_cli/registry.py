@@ -14,7 +14,7 @@ PACKAGE = "vp3d_cli"
 
 def names(package: str) -> tuple[str, ...]:
     """The plug-ins of a room ("detect", "export", "skeletons"), found without importing them."""
-    folder = Path(__file__).parent / package
+    folder = Path(__file__).parent.joinpath(*package.split("."))
     found = (m.name for m in pkgutil.iter_modules([str(folder)]) if not m.name.startswith("_"))
     return tuple(sorted(name.replace("_", "-") for name in found))
 

@@ -14,6 +14,7 @@ they are not probabilities.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from pathlib import Path
@@ -130,6 +131,12 @@ class Detections:
             np.zeros((0, num_joints, 2), np.float32),
             np.zeros((0, num_joints), np.float32),
         )
+
+    @staticmethod
+    def concatenated(parts: Sequence[Detections]) -> Detections:
+        """The people of all parts, of which there is at least one."""
+        names = (f.name for f in fields(Detections))
+        return Detections(**{n: np.concatenate([getattr(p, n) for p in parts]) for n in names})
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Milliseconds a frame of lifting while the video runs: cached, and the window anew each time.
 
-OMP_NUM_THREADS=1 python tests/bench/incremental.py [FRAMES]
+    OMP_NUM_THREADS=1 python -m tests.bench.incremental [FRAMES]
 
 "window" is `Lifter.lift` on the frames that the newest answer rests on; "strided" the pose network
 alone on them, computing no more than the one answer and its mirror image need. Medians.
@@ -17,6 +17,7 @@ import torch
 
 from tests import walkers
 from tests.factories import make_video
+from vp3d_cli.lift import normalise
 from vp3d_cli.lift.checkpoint import Checkpoint
 from vp3d_cli.lift.config import LifterConfig
 from vp3d_cli.lift.incremental import IncrementalLifter
@@ -38,19 +39,30 @@ def main(frames: int) -> None:
     print("| --- | --- | --- | --- | --- | --- |")
     for lifter in lifters:
         for people in (1, 2, 6):
-            cached = IncrementalLifter(lifter, VIDEO, CAMERA)
-            seen = lifter.config.receptive_field + cached.delay - lifter.config.context[1]
-            tracks = [_walk(max(frames, seen), number) for number in range(people)]
-            window = [track.rows(slice(seen)) for track in tracks]
-            strided = _strided(lifter, people)
-            each = iter(range(frames))
-            times = [
-                _median_ms(lambda: _push(cached, tracks, next(each)), frames),
-                _median_ms(lambda: lifter.lift(window, VIDEO, CAMERA), FEW),
-                _median_ms(strided, FEW),
-            ]
-            shown = " | ".join(f"{ms:.2f}" for ms in times)
-            print(f"| {lifter.name} | {people} | {cached.delay} | {shown} |", flush=True)
+            print(_row(lifter, people, frames), flush=True)
+
+
+def _row(lifter: Lifter, people: int, frames: int) -> str:
+    cached = IncrementalLifter(lifter, VIDEO, CAMERA)
+    averaged = 0
+    if lifter.config.normalisation == "person":
+        averaged = 4 * normalise.half_window(float(VIDEO.fps))
+    needed = lifter.config.receptive_field + averaged
+    tracks = [_walk(max(frames, needed), number) for number in range(people)]
+    window = [track.rows(slice(needed)) for track in tracks]
+    numbers = iter(range(frames))
+
+    def push() -> None:
+        row = next(numbers)
+        cached.push({t.track_id: (t.keypoints[row], t.scores[row]) for t in tracks})
+
+    times = (
+        _median_ms(push, frames),
+        _median_ms(lambda: lifter.lift(window, VIDEO, CAMERA), FEW),
+        _median_ms(_strided(lifter, people), FEW),
+    )
+    shown = " | ".join(f"{ms:.2f}" for ms in times)
+    return f"| {lifter.name} | {people} | {cached.delay} | {shown} |"
 
 
 def _papers() -> Lifter:
@@ -61,10 +73,6 @@ def _papers() -> Lifter:
 
 def _walk(frames: int, number: int) -> Track2D:
     return walkers.film(walkers.walk(frames / 30), track_id=number + 1).track
-
-
-def _push(lifter: IncrementalLifter, tracks: list[Track2D], frame: int) -> None:
-    lifter.push({t.track_id: (t.keypoints[frame], t.scores[frame]) for t in tracks})
 
 
 def _strided(lifter: Lifter, people: int) -> Callable[[], object]:

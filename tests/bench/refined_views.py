@@ -36,7 +36,7 @@ def main(folder: Path, found: Path) -> None:
     seen = [_keypoints(view, found) for view in views]
     print("|  | " + " | ".join(COLUMNS) + " |\n" + "| --- " * (len(COLUMNS) + 1) + "|")
     for name, without in ROWS.items():
-        rows = [_measure(*pair, without) for pair in zip(views, seen, strict=True)]
+        rows = [measure(*pair, without) for pair in zip(views, seen, strict=True)]
         print(f"| {name} | " + " | ".join(f"{cell:.3g}" for cell in np.nanmean(rows, 0)) + " |")
 
 
@@ -48,7 +48,7 @@ def _keypoints(view: View, folder: Path) -> Keypoints2D:
     return keypoints.read(path)
 
 
-def _measure(view: View, seen: Keypoints2D, without: tuple[str, ...]) -> list[float]:
+def measure(view: View, seen: Keypoints2D, without: tuple[str, ...]) -> list[float]:
     """A number for each of `COLUMNS`."""
     options = Options(focal_px=float(view.camera.focal.mean()), without=without)
     result = lift_keypoints(seen, options)

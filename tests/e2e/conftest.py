@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests import browser
 from vp3d_cli.cli.main import main
 
 DEMO = Path(__file__).parents[2] / "examples" / "demo.mp4"
@@ -41,3 +43,9 @@ def vp3d(
         return Ran(int(stop.value.code or 0), captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with browser.running() as running:
+        yield running

@@ -1,16 +1,10 @@
-"""`vp3d view`: the page in a real headless Chromium, as a person uses it.
-
-Needs `playwright` and a Chromium or Chrome: on PATH, or named by VP3D_CHROMIUM.
-"""
+"""`vp3d view`: the page in a real headless Chromium, as a person uses it."""
 
 from __future__ import annotations
 
 import dataclasses
-import io
 import os
 import re
-import shutil
-import time
 import webbrowser
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,43 +12,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
+from tests.browser import DESKTOP, PATIENCE_MS, PHONE, SIDES, near, pixels, until
 from tests.e2e.conftest import Ran
 from tests.factories import make_result, make_video
 from tests.page_results import walking, write_clip
 from vp3d_cli.export import _angles, html, npz
-from vp3d_cli.types import Bool, Double, Result
+from vp3d_cli.types import Result
 
 # Uneven: a phone's frame rate drops where it is dark.
 TIMES = np.cumsum([0.0, *([0.04] * 19), *([0.08] * 10), *([0.033] * 15)])
-DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
-SIDES = {
-    "dark": {"left": (255, 152, 46), "right": (64, 168, 255)},
-    "light": {"left": (201, 95, 0), "right": (22, 104, 207)},
-}
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-_FLAGS = (
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-quic",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-)
-_PATIENCE_MS = 90_000  # a machine that has other things to do
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    program = os.environ.get("VP3D_CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
-    if program is None:
-        pytest.skip("no Chromium on PATH nor in VP3D_CHROMIUM")
-    api = pytest.importorskip("playwright.sync_api")
-    with api.sync_playwright() as play:
-        running = play.chromium.launch(executable_path=program, args=list(_FLAGS))
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +45,7 @@ def opened(chromium: Any) -> Iterator[Opened]:
     def open_(path: Path, size: dict[str, int] = DESKTOP, scheme: str = "dark") -> Any:
         is_phone = size is PHONE
         context = chromium.new_context(viewport=size, color_scheme=scheme, has_touch=is_phone)
-        context.set_default_timeout(_PATIENCE_MS)
+        context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda told: trouble.append(told.text))
@@ -103,31 +70,9 @@ def _frame(page: Any) -> int:
     return int(page.evaluate("vp3d.clock.frame"))
 
 
-def _until(page: Any, condition: str) -> None:
-    """Wait; the page's policy forbids what playwright's own waiting evaluates."""
-    end = time.monotonic() + _PATIENCE_MS / 1000
-    while not page.evaluate(condition):
-        assert time.monotonic() < end, condition
-        page.wait_for_timeout(20)
-
-
 def _settled(page: Any) -> None:
-    _until(page, "!vp3d.picture.video.seeking && vp3d.clock.waiting === undefined")
+    until(page, "!vp3d.picture.video.seeking && vp3d.clock.waiting === undefined")
     page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-
-
-def _pixels(page: Any, selector: str) -> Double:
-    """A picture (H, W, 3) of a part of the page."""
-    shot = page.locator(selector).screenshot()
-    return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), np.float64)
-
-
-def _near(pixels: Double, colour: tuple[int, int, int]) -> Bool:
-    """Where the hue is that of `colour`, lit or in the shade."""
-    wanted = np.array(colour) - np.mean(colour)
-    found = pixels - pixels.mean(-1, keepdims=True)
-    size = np.linalg.norm(found, axis=-1)
-    return np.asarray((found @ wanted > 0.97 * size * np.linalg.norm(wanted)) & (size > 35))
 
 
 def test_keys_move_the_frame(opened: Opened, page_file: Path) -> None:
@@ -166,12 +111,12 @@ def test_the_video_shows_the_frame_of_the_skeletons(opened: Opened, page_file: P
 def test_playing_goes_on_and_stops(opened: Opened, page_file: Path) -> None:
     page = opened(page_file)
     page.keyboard.press("Space")
-    _until(page, "vp3d.clock.frame > 2")
+    until(page, "vp3d.clock.frame > 2")
     assert page.locator("#play").get_attribute("aria-label") == "Pause"
-    _until(page, "!vp3d.clock.playing")  # the end of the clip
+    until(page, "!vp3d.clock.playing")  # the end of the clip
     assert _frame(page) > 40
     page.locator("#play").click()
-    _until(page, "vp3d.clock.playing && vp3d.clock.frame < 40")
+    until(page, "vp3d.clock.playing && vp3d.clock.frame < 40")
     page.keyboard.press("-")
     assert page.evaluate("vp3d.picture.video.playbackRate") == 0.5
     page.keyboard.press("Space")
@@ -219,20 +164,20 @@ def test_what_is_seen(
     _settled(page)
     page.keyboard.press("t")  # trails have colours of their own
     page.wait_for_timeout(300)
-    ground = _pixels(page, "header.top").mean()
+    ground = pixels(page, "header.top").mean()
     assert ground < 60 if scheme == "dark" else ground > 200
-    before = _pixels(page, "#scene")
+    before = pixels(page, "#scene")
     for side, colour in SIDES[scheme].items():
-        assert _near(before, colour).sum() > 60, side
+        assert near(before, colour).sum() > 60, side
         bright = SIDES["dark"][side]
-        assert _near(_pixels(page, "#picture"), bright).sum() > 60, side
+        assert near(pixels(page, "#picture"), bright).sum() > 60, side
     page.evaluate("vp3d.clock.seek(10)")
     _settled(page)
     page.wait_for_timeout(300)
-    after = _pixels(page, "#scene")
+    after = pixels(page, "#scene")
     assert (np.abs(after - before).max(-1) > 40).mean() > 0.001
     for plot in range(3):
-        lines = _pixels(page, f".plot:nth-child({plot + 1}) canvas")
+        lines = pixels(page, f".plot:nth-child({plot + 1}) canvas")
         assert ((lines.max(-1) - lines.min(-1)) > 90).sum() > 100, plot
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= size["width"]
@@ -245,7 +190,7 @@ def test_what_is_seen(
         assert min(box[:2]) >= 24
     page.locator("#theme").click()
     page.wait_for_timeout(300)
-    assert abs(_pixels(page, "header.top").mean() - ground) > 100
+    assert abs(pixels(page, "header.top").mean() - ground) > 100
 
 
 def test_people_are_hidden_and_shown(opened: Opened, page_file: Path) -> None:
@@ -255,13 +200,13 @@ def test_people_are_hidden_and_shown(opened: Opened, page_file: Path) -> None:
         page.keyboard.press(digit)
     page.wait_for_timeout(400)
     for part in ("#scene", "#picture"):
-        assert not _near(_pixels(page, part), SIDES["dark"]["left"]).any()
+        assert not near(pixels(page, part), SIDES["dark"]["left"]).any()
     eye = page.get_by_label("Show Person 2")
     assert eye.get_attribute("aria-pressed") == "false"
     eye.click()
     page.wait_for_timeout(400)
     assert eye.get_attribute("aria-pressed") == "true"
-    assert _near(_pixels(page, "#scene"), SIDES["dark"]["left"]).any()
+    assert near(pixels(page, "#scene"), SIDES["dark"]["left"]).any()
     page.keyboard.press("Shift+Digit3")
     assert page.evaluate("vp3d.people.chosen.id") == 3
 
@@ -278,11 +223,11 @@ def test_the_view_turns_zooms_moves_and_comes_back(opened: Opened, page_file: Pa
         page.mouse.down(button=button)
         page.mouse.move(middle[0] + 80, middle[1] - 20, steps=3)
         page.mouse.up(button=button)
-        _until(page, f"String({where}) !== '{','.join(map(_js, before))}'")
+        until(page, f"String({where}) !== '{','.join(map(_js, before))}'")
     far = "vp3d.view.camera.position.distanceTo(vp3d.view.controls.target)"
     before = page.evaluate(far)
     page.mouse.wheel(0, -400)
-    _until(page, f"{far} < {0.98 * before}")
+    until(page, f"{far} < {0.98 * before}")
     for key in "wasdqecf":
         page.keyboard.press(key)
     assert page.evaluate("vp3d.view.followed.id") == 1
@@ -371,7 +316,7 @@ def test_without_a_video_its_own_clock_plays(opened: Opened, tmp_path: Path) -> 
     html.write(walking(2, 10), tmp_path / "page.html")
     page = opened(tmp_path / "page.html")
     page.keyboard.press("Space")
-    _until(page, "vp3d.clock.frame === 9 && !vp3d.clock.playing")
+    until(page, "vp3d.clock.frame === 9 && !vp3d.clock.playing")
 
 
 def test_a_video_that_does_not_play_is_told(opened: Opened, page_file: Path) -> None:
@@ -384,7 +329,7 @@ def test_a_video_that_does_not_play_is_told(opened: Opened, page_file: Path) -> 
     page.wait_for_selector("#trouble:not([hidden])")
     assert "cannot play the video" in page.locator("#trouble").inner_text()
     page.keyboard.press("Space")
-    _until(page, "vp3d.clock.frame > 3")
+    until(page, "vp3d.clock.frame > 3")
 
 
 def test_ten_minutes_load(opened: Opened, tmp_path: Path) -> None:

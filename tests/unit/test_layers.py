@@ -40,7 +40,9 @@ FOUNDATION = {
     "weights",
 }
 # What stands above the stages. Every other room is a stage, a new one included.
-ABOVE = {"train", "evaluate", "report", "pipeline", "provision", "batch", "cli", "", "notebook"}
+ABOVE = {
+    "train", "evaluate", "report", "pipeline", "provision", "batch", "live", "cli", "", "notebook",
+}  # fmt: skip
 NUMPY_ONLY = {"types", "errors", "geometry", "evaluate.metrics", "evaluate.protocol"}
 
 # Third party: the only modules or rooms that may import it.
@@ -114,7 +116,7 @@ def _may_import(room: str, other: str) -> bool:
         return room in ABOVE
     if room in {"cli", ""}:
         return True
-    through_pipeline = room in {"batch", "evaluate"} and target == "pipeline"
+    through_pipeline = room in {"batch", "evaluate", "live"} and target == "pipeline"
     return through_pipeline or (room, other) == ("train", "evaluate.metrics")
 
 

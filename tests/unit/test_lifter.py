@@ -45,7 +45,6 @@ def test_chunked_equals_whole(config: LifterConfig, monkeypatch: pytest.MonkeyPa
     lifter, video = seeded_lifter(config), make_video()
     whole = lifter.lift(tracks, video, CAMERA)
     monkeypatch.setattr(room, "CHUNK", 16)
-    monkeypatch.setattr(room, "BATCH", 3)
     for a, b in zip(whole, lifter.lift(tracks, video, CAMERA), strict=True):
         np.testing.assert_allclose(b.joints, a.joints, atol=1e-5)
 

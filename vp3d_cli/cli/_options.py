@@ -215,6 +215,14 @@ lifting_options = together(
         "VideoPose3D's layout).",
     ),
     click.option(
+        "--lift-runtime",
+        type=click.Choice(registry.names("lift.runtimes")),
+        default="torch",
+        show_default=True,
+        help="What the lifter runs on. onnx gives the same joints on the CPU without loading "
+        "PyTorch; it needs vp3d[onnx].",
+    ),
+    click.option(
         "--skeleton-in",
         type=click.Choice(["coco17", "h36m17"]),
         help="2D skeleton of a --lifter file in VideoPose3D's layout, which cannot say.",

@@ -159,6 +159,8 @@ def COMMAND(  # noqa: N802
             shown = stack.enter_context(Page(*(page or _PAGE), watched.name))
             _log.info("open %s in a browser", shown.address)
         told = stack.enter_context(_status())
+        # Whoever read our lines has gone: that is their way to say that it is enough.
+        stack.enter_context(contextlib.suppress(BrokenPipeError))
         run(watched, options, outputs, shown, told)
 
 

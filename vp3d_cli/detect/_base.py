@@ -27,6 +27,8 @@ class DetectorOptions:
         max_people: the best this many people of a frame are enough; all where None.
         half: half precision, on a GPU.
         workers: frames that the caller looks at at once; each gets its share of the cores.
+        patience_s: looks farther apart than this do not follow, for movenet; its own default
+            where None.
     """
 
     device: str = "cpu"
@@ -36,6 +38,7 @@ class DetectorOptions:
     max_people: int | None = None
     half: bool = False
     workers: int = 1
+    patience_s: float | None = None
 
 
 class Detector(Protocol):
@@ -77,7 +80,7 @@ class FollowingDetector(Detector, Protocol):
     """A detector to which people who were found a moment ago are less work than strangers.
 
     It keeps no state: who is followed comes with the call. `follow_s` is for how long it follows
-    before it looks for everybody again, `least_followed` how many looks at least; None for the
+    before everybody is looked for again, `least_followed` how many looks at least; None for the
     former: it does not.
     """
 
@@ -87,10 +90,9 @@ class FollowingDetector(Detector, Protocol):
     @property
     def least_followed(self) -> int: ...
 
-    def follow(self, frame: Frame, people: Detections, since_s: float) -> Detections | None:
-        """Look at people (P) where they were `since_s` seconds ago.
+    def follow(self, frame: Frame, people: Detections, since_s: float) -> Detections:
+        """Look at people (P) where they were `since_s` seconds before or after.
 
         Returns:
-            The same people in the same order; None where somebody was lost or may have become
-            another, so that everybody must be looked for again.
+            Those who are still there, each once.
         """

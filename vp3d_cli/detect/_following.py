@@ -70,25 +70,20 @@ class Following:
     def detect(self, frame: Frame) -> Detections:
         return self._detector.detect(frame)
 
-    def follow(self, frame: Frame, people: Detections, since_s: float) -> Detections | None:
-        """Everybody who was there, in the same order; None when that does not do."""
+    def follow(self, frame: Frame, people: Detections, since_s: float) -> Detections:
+        """Look around each of the people, or at everything where that is no more work."""
         height, width = frame.image.shape[:2]
         margin = _MARGIN + _MARGIN_PER_S * since_s
         groups = regions(people.boxes, margin, width, height)
         covered = sum((x1 - x0) * (y1 - y0) for (x0, y0, x1, y1), _ in groups)
         if covered > _MOST_OF_IT * width * height:
-            return None
-        parts: list[Detections] = []
-        order: list[int] = []
+            return _matched(people, self._detector.detect(frame))
+        found = []
         for region, members in groups:
-            known = people.boxes[members]
-            seen = self._detector.detect_part(frame, region, self._scale(known, frame))
-            matched = _matched(known, seen.boxes)
-            if matched is None:
-                return None
-            parts.append(seen.select(matched))
-            order += members
-        return _joined(parts).select(np.argsort(order))
+            known = people.select(members)
+            seen = self._detector.detect_part(frame, region, self._scale(known.boxes, frame))
+            found.append(_matched(known, seen))
+        return Detections.concatenated(found)
 
     def _scale(self, boxes: Float, frame: Frame) -> float:
         """As much as in a look at the whole picture, less where people (P, 4) are large."""
@@ -130,25 +125,12 @@ def _union(a: Region, b: Region) -> Region:
     return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
 
 
-def _matched(known: Float, seen: Float) -> list[int] | None:
-    """The row of `seen` (Q, 4) that each of `known` (P, 4) is now; None when one is lost."""
-    if len(seen) < len(known):
-        return None
-    alike = iou(known, seen)
-    rows = [0] * len(known)
-    for _ in known:
+def _matched(people: Detections, seen: Detections) -> Detections:
+    """Those of `seen` who are the `people`, each at most once."""
+    alike = iou(people.boxes, seen.boxes)
+    rows = []
+    while alike.size and alike.max() >= _SAME:
         person, best = divmod(int(alike.argmax()), len(seen))
-        if alike[person, best] < _SAME:
-            return None
-        rows[person] = best
+        rows.append(best)
         alike[person], alike[:, best] = -1, -1
-    return rows
-
-
-def _joined(parts: list[Detections]) -> Detections:
-    return Detections(
-        np.concatenate([part.boxes for part in parts]),
-        np.concatenate([part.box_scores for part in parts]),
-        np.concatenate([part.keypoints for part in parts]),
-        np.concatenate([part.scores for part in parts]),
-    )
+    return seen.select(sorted(rows))

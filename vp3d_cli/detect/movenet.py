@@ -81,6 +81,8 @@ def build(options: DetectorOptions) -> Detector:
     settings = Settings()
     if options.quality == "best":
         settings = replace(settings, follow_s=None)
+    if options.patience_s is not None:
+        settings = replace(settings, patience_s=options.patience_s)
     if options.size is None:
         return MoveNet(settings, options.workers)
     if not 128 <= options.size <= 512:
@@ -145,18 +147,14 @@ class MoveNet:
         people = self._people(np.array(found, np.float32).reshape(-1, 17, 3))
         return people.select(self._distinct(people))
 
-    def follow(self, frame: Frame, people: Detections, since_s: float) -> Detections | None:
+    def follow(self, frame: Frame, people: Detections, since_s: float) -> Detections:
         """Look at each person around where they were, with Thunder alone."""
-        if since_s > self.settings.patience_s:
-            return None
-        found = []
-        for person in np.concatenate([people.keypoints, people.scores[..., None]], -1):
-            refined = self._look_around(frame.image, person)
-            if refined is None:
-                return None
-            found.append(refined)
+        near = people.select(slice(0 if since_s > self.settings.patience_s else None))
+        points = np.concatenate([near.keypoints, near.scores[..., None]], -1)
+        looks = (self._look_around(frame.image, person) for person in points)
+        found = [refined for refined in looks if refined is not None]
         seen = self._people(np.array(found, np.float32).reshape(-1, 17, 3))
-        return seen if len(self._distinct(seen)) == len(seen) else None
+        return seen.select(self._distinct(seen))
 
     def _find(self, image: Image) -> Float:
         """MultiPose's candidates (P, 17, 3): x px, y px, score."""

@@ -2,31 +2,36 @@
 
 Ours are safetensors with the whole `LifterConfig` in the header. VideoPose3D's are pickles, so
 they go through an unpickler that knows tensors and nothing else; their architecture is read from
-the shapes.
+the shapes. Both are read without PyTorch, which is loaded where tensors or networks are asked for.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from vp3d_cli import pickles, skeletons
 from vp3d_cli.errors import WeightsError, one_line
 from vp3d_cli.files import written_whole
-from vp3d_cli.lift import torch_file
+from vp3d_cli.lift import folding, torch_file
 from vp3d_cli.lift.config import MAX_LAYERS, LifterConfig
-from vp3d_cli.lift.model import TemporalModel
+from vp3d_cli.lift.folding import FoldedLayers
 
-State = dict[str, Tensor]
+if TYPE_CHECKING:
+    from vp3d_cli.lift.model import TemporalModel
+
+# A state_dict, of tensors or of NumPy arrays.
+State = Mapping[str, Any]
+_Arrays = dict[str, NDArray[Any]]
 _HEADER = "vp3d.lifter/1"
 _POSE, _TRAJECTORY = "pose.", "trajectory."
-_COUNTER = "num_batches_tracked"
 # What VideoPose3D's networks predict, known by the number of joints.
 _SKELETONS_OUT = {17: "h36m17", 15: "humaneva15"}
 
@@ -42,6 +47,35 @@ class Checkpoint:
     pose: State
     trajectory: State | None = None
     foreign: bool = False
+
+    @property
+    def heads(self) -> list[tuple[State, int]]:
+        """The networks there are and how many joints each predicts: pose, then trajectory."""
+        heads = [(self.pose, skeletons.get(self.config.skeleton_out).num_joints)]
+        return heads if self.trajectory is None else [*heads, (self.trajectory, 1)]
+
+    def layers(self, where: str) -> list[FoldedLayers]:
+        """Those networks for inference.
+
+        Raises:
+            WeightsError: names or shapes do not fit, or a value is not finite.
+        """
+        joints_in = skeletons.get(self.config.skeleton_in).num_joints
+        return [
+            folding.fold(self.config, joints_in, joints_out, state, where)
+            for state, joints_out in self.heads
+        ]
+
+    def as_tensors(self) -> Checkpoint:
+        """The same with PyTorch's tensors, which share the memory of arrays."""
+        trajectory = None if self.trajectory is None else _as_tensors(self.trajectory)
+        return dataclasses.replace(self, pose=_as_tensors(self.pose), trajectory=trajectory)
+
+
+def _as_tensors(state: State) -> State:
+    import torch
+
+    return {name: torch.as_tensor(value) for name, value in state.items()}
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
@@ -68,7 +102,7 @@ def _with_sorted_header(blob: bytes) -> bytes:
 def read_checkpoint(
     blob: bytes, where: str, *, skeleton_in: str = "coco17", causal: bool = False
 ) -> Checkpoint:
-    """Read weights of either format from the bytes of a file.
+    """Read weights of either format from the bytes of a file, as tensors.
 
     Args:
         blob: the file; nothing in it is executed.
@@ -78,13 +112,21 @@ def read_checkpoint(
     Raises:
         WeightsError: not a lifter, damaged, or refused as unsafe.
     """
+    return read_arrays(blob, where, skeleton_in=skeleton_in, causal=causal).as_tensors()
+
+
+def read_arrays(
+    blob: bytes, where: str, *, skeleton_in: str = "coco17", causal: bool = False
+) -> Checkpoint:
+    """The same as NumPy arrays: PyTorch is not loaded."""
     # Safetensors begin with the length of their JSON, whose lowest byte may be a pickle's first.
     pickled = blob[:2] == b"PK" or (blob[:1] == b"\x80" and blob[8:9] != b"{")
     if pickled:
         checkpoint = _read_videopose3d(blob, where, skeleton_in, causal)
     else:
         checkpoint = _read_own(blob, where)
-    build_models(checkpoint, where)
+    for state, joints_out in checkpoint.heads:
+        _check(checkpoint.config, joints_out, state, where)
     return checkpoint
 
 
@@ -97,34 +139,37 @@ def build_models(checkpoint: Checkpoint, where: str) -> tuple[TemporalModel, Tem
     Raises:
         WeightsError: names or shapes do not fit, or a value is not finite.
     """
-    config = checkpoint.config
-    joints_out = skeletons.get(config.skeleton_out).num_joints
-    pose = _load(config, joints_out, checkpoint.pose, where)
-    if checkpoint.trajectory is None:
-        return pose, None
-    return pose, _load(config, 1, checkpoint.trajectory, where)
+    pose, *others = (
+        _load(checkpoint.config, joints_out, state, where) for state, joints_out in checkpoint.heads
+    )
+    return pose, others[0] if others else None
 
 
 def _load(config: LifterConfig, joints_out: int, state: State, where: str) -> TemporalModel:
-    try:
-        with torch.device("meta"):  # shapes only
-            model = TemporalModel(config, skeletons.get(config.skeleton_in).num_joints, joints_out)
-        # Files of PyTorch 0.4 lack this counter, which evaluation does not use.
-        counters = {n: torch.tensor(0) for n in model.state_dict() if n.endswith(_COUNTER)}
-        floats = {n: v if n.endswith(_COUNTER) else v.float() for n, v in state.items()}
-        model.load_state_dict({**counters, **floats}, assign=True)
-    except (RuntimeError, TypeError, AttributeError, OverflowError) as error:
-        raise WeightsError(
-            f"{where}: the weights do not fit their architecture: {one_line(error)}"
-        ) from error
-    if not all(bool(torch.isfinite(value).all()) for value in model.state_dict().values()):
-        raise WeightsError(f"{where}: the weights hold NaN or infinity; take another checkpoint")
+    import torch
+
+    from vp3d_cli.lift.model import TemporalModel
+
+    _check(config, joints_out, state, where)
+    with torch.device("meta"):  # shapes only
+        model = TemporalModel(config, skeletons.get(config.skeleton_in).num_joints, joints_out)
+    # Files of PyTorch 0.4 lack this counter, which evaluation does not use.
+    counters = {n: torch.tensor(0) for n in model.state_dict() if n.endswith(folding.COUNTER)}
+    floats = {
+        n: v if n.endswith(folding.COUNTER) else v.float() for n, v in _as_tensors(state).items()
+    }
+    model.load_state_dict({**counters, **floats}, assign=True)
     return model.eval()
+
+
+def _check(config: LifterConfig, joints_out: int, state: State, where: str) -> None:
+    joints_in = skeletons.get(config.skeleton_in).num_joints
+    folding.check(folding.shapes(config, joints_in, joints_out), state, where)
 
 
 def _read_own(blob: bytes, where: str) -> Checkpoint:
     from safetensors import SafetensorError
-    from safetensors.torch import load
+    from safetensors.numpy import load
 
     try:
         header = json.loads(blob[8 : 8 + int.from_bytes(blob[:8], "little")])
@@ -141,7 +186,7 @@ def _read_own(blob: bytes, where: str) -> Checkpoint:
         ) from error
     if metadata.get("format") != _HEADER:
         raise WeightsError(f"{where}: a safetensors file, but not a vp3d lifter ({_HEADER})")
-    if any(tensor.is_complex() for tensor in tensors.values()):
+    if any(array.dtype.kind == "c" for array in tensors.values()):
         raise WeightsError(f"{where}: holds complex numbers, which no lifter has")
     config = LifterConfig.from_json(fields, where)
     first = tensors.get(f"{_POSE}expand_conv.weight")
@@ -150,7 +195,7 @@ def _read_own(blob: bytes, where: str) -> Checkpoint:
     return Checkpoint(config, _part(tensors, _POSE), _part(tensors, _TRAJECTORY) or None)
 
 
-def _part(tensors: State, prefix: str) -> State:
+def _part(tensors: _Arrays, prefix: str) -> _Arrays:
     return {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
 
 
@@ -167,20 +212,20 @@ def _read_videopose3d(blob: bytes, where: str, skeleton_in: str, causal: bool) -
         ) from error
     if not isinstance(content, dict) or not isinstance(content.get("model_pos"), dict):
         raise WeightsError(f"{where}: not a VideoPose3D checkpoint (it has no 'model_pos')")
-    pose = _tensors(content["model_pos"], where)
+    pose = _arrays(content["model_pos"], where)
     trajectory = content.get("model_traj")
     joints_in = skeletons.get(skeleton_in).num_joints
     config = infer_config(pose, where, joints_in, skeleton_in, causal)
     return Checkpoint(
         config,
         pose,
-        None if trajectory is None else _tensors(trajectory, where) or None,
+        None if trajectory is None else _arrays(trajectory, where) or None,
         foreign=True,
     )
 
 
-def _tensors(arrays: Any, where: str) -> State:
-    """A state_dict of arrays as one of tensors."""
+def _arrays(arrays: Any, where: str) -> _Arrays:
+    """A state_dict, whatever was read in its place."""
     if not isinstance(arrays, dict) or not all(
         isinstance(name, str)
         and isinstance(array, np.ndarray | np.generic)
@@ -190,7 +235,7 @@ def _tensors(arrays: Any, where: str) -> State:
         raise WeightsError(f"{where}: not a VideoPose3D checkpoint: its networks hold no tensors")
     with np.errstate(all="ignore"):  # what becomes infinite is found later
         return {
-            name: torch.from_numpy(np.array(array, np.float32 if array.dtype.kind == "f" else "i8"))
+            name: np.array(array, np.float32 if array.dtype.kind == "f" else "i8")
             for name, array in arrays.items()
         }
 

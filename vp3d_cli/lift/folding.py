@@ -74,7 +74,9 @@ class FoldedLayers:
 def shapes(config: LifterConfig, joints_in: int, joints_out: int) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the parameters of `TemporalModel`, its counters left out."""
     channels = config.channels
-    expected = {"expand_conv.weight": (channels, joints_in * config.features, _widths(config)[0])}
+    expected: dict[str, tuple[int, ...]] = {
+        "expand_conv.weight": (channels, joints_in * config.features, _widths(config)[0])
+    }
     expected |= _normalisation("expand_bn", channels)
     for block, width in enumerate(_widths(config)[1:]):
         for layer, taps in ((2 * block, width), (2 * block + 1, 1)):
@@ -145,7 +147,9 @@ def fold(
         Convolution(_taps(array(state["shrink.weight"])), array(state["shrink.bias"], np.float32)),
     )
     convolutions = (layers.expand, *(one for pair in blocks for one in pair), layers.shrink)
-    if not all(np.isfinite(one.weight).all() and np.isfinite(one.bias).all() for one in convolutions):
+    if not all(
+        np.isfinite(one.weight).all() and np.isfinite(one.bias).all() for one in convolutions
+    ):
         raise WeightsError(f"{where}: its batch normalisation is damaged; take another checkpoint")
     return layers
 
@@ -162,9 +166,7 @@ def _folded(state: Mapping[str, Any], conv: str, norm: str, dilation: int = 1) -
     with np.errstate(all="ignore"):  # what is not finite is found later
         factor = scale / np.sqrt(variance + EPSILON)
         weight = array(state[f"{conv}.weight"]) * factor[:, None, None]
-        return Convolution(
-            _taps(weight), np.asarray(shift - mean * factor, np.float32), dilation
-        )
+        return Convolution(_taps(weight), np.asarray(shift - mean * factor, np.float32), dilation)
 
 
 def _taps(weight: NDArray[Any]) -> Float:

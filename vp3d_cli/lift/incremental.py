@@ -10,7 +10,7 @@ import numpy as np
 
 from vp3d_cli.errors import DataError
 from vp3d_cli.geometry import flip_centred, rotate
-from vp3d_cli.lift import folding, normalise
+from vp3d_cli.lift import normalise
 from vp3d_cli.lift.lifter import Lifter
 from vp3d_cli.lift.normalise import PersonView
 from vp3d_cli.lift.stepwise import Ring, StepwiseNetwork, StepwiseView
@@ -136,23 +136,17 @@ class _Crowd:
     """Everybody in the picture, a row each, who came first in front."""
 
     def __init__(self, lifter: Lifter, video: VideoInfo, camera: Camera, flip: bool) -> None:
-        config, checkpoint = lifter.config, lifter.checkpoint()
         self._in, self._out, self._flip = lifter.skeleton_in, lifter.skeleton_out, flip
-        joints_in, joints_out = self._in.num_joints, self._out.num_joints
-        heads = [(checkpoint.pose, joints_out)]
-        if checkpoint.trajectory is not None:
-            heads.append((checkpoint.trajectory, 1))
-        self._networks = [
-            StepwiseNetwork(folding.fold(config, joints_in, joints, state, lifter.name))
-            for state, joints in heads
-        ]
-        self._view = StepwiseView(config, self._in, video, camera)
-        _, self._after = config.context
+        self._root = self._out.index(self._out.root or self._out.joints[0])
+        self._networks = [StepwiseNetwork(layers) for layers in lifter.layers()]
+        self._view = StepwiseView(lifter.config, self._in, video, camera)
+        _, self._after = lifter.config.context
         self.delay = self._view.delay + self._after
         # What turns back the predictions, until they are there.
         self._rotations, self._sizes = Ring(self._after + 1, 3, 3), Ring(self._after + 1)
         self._ages = np.zeros(0, np.int64)  # (P,) frames taken in
-        self._inputs = np.zeros((0, joints_in, config.features), np.float32)  # the newest
+        # The newest (P, J, F).
+        self._inputs = np.zeros((0, self._in.num_joints, lifter.config.features), np.float32)
 
     def push(self, keypoints: Float, scores: Float) -> list[LiftedPose]:
         """Take in a frame (P, J, 2) and give the poses of those who were there `delay` ago."""
@@ -186,10 +180,6 @@ class _Crowd:
         roots = rotate(back, points[:known, joints_out:] / sizes)[:, 0]
         spreads = apart[:known, :joints_out]
         return [LiftedPose(*one) for one in zip(joints, roots, spreads, strict=True)]
-
-    @property
-    def _root(self) -> int:
-        return self._out.index(self._out.root or self._out.joints[0])
 
     @property
     def _num_viewed(self) -> int:

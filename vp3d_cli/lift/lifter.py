@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
-import torch
 
-from vp3d_cli import geometry, skeletons
-from vp3d_cli.device import torch_device
+from vp3d_cli import geometry, registry, skeletons
 from vp3d_cli.errors import DataError, SkeletonMismatchError
 from vp3d_cli.geometry import flip_centred, rotate
 from vp3d_cli.lift import normalise
-from vp3d_cli.lift.checkpoint import Checkpoint, build_models
-from vp3d_cli.lift.model import TemporalModel
+from vp3d_cli.lift.checkpoint import Checkpoint
+from vp3d_cli.lift.folding import FoldedLayers
 from vp3d_cli.lift.normalise import PersonView
+from vp3d_cli.lift.runtimes._base import Network
 from vp3d_cli.types import Camera, Double, Float, Json, Skeleton, Track2D, Track3D, VideoInfo
 
 _log = logging.getLogger(__name__)
 
-# Frames predicted a chunk and chunks a batch: bounds memory whatever the length of a track.
-CHUNK = 512
-BATCH = 8
+# Frames predicted at once of a track at most, which bounds memory whatever its length.
+CHUNK = 2048
 # How much a filled-in frame is trusted beside its observed neighbours.
 _FILLED_TRUST = 0.5
 
@@ -36,25 +36,37 @@ class Lifter:
         name: as asked for, for the result's metadata.
         digest: SHA-256 of the file.
         device: "cpu", "cuda", "cuda:1".
+        runtime: what the network runs on, a file of `lift/runtimes/`.
 
     Raises:
-        BackendUnavailableError: the device is not there.
+        BackendUnavailableError: the device or the runtime is not there.
+        WeightsError: the weights do not fit their architecture, or are not finite.
     """
 
-    def __init__(self, checkpoint: Checkpoint, name: str, digest: str, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        name: str,
+        digest: str,
+        device: str = "cpu",
+        runtime: str = "torch",
+    ) -> None:
         self.config = checkpoint.config
         self.name, self.digest = name, digest
-        self.device = torch_device(device)
-        pose, trajectory = build_models(checkpoint, name)
-        self._pose = pose.to(self.device)
-        self._trajectory = trajectory.to(self.device) if trajectory is not None else None
+        self._checkpoint = dataclasses.replace(checkpoint, foreign=False)
+        build = registry.load("lift.runtimes", runtime).build
+        networks: list[Network] = [build(layers, device) for layers in self.layers()]
+        self._pose, self._trajectory = networks[0], networks[1] if networks[1:] else None
         self.skeleton_in = skeletons.get(self.config.skeleton_in)
         self.skeleton_out = skeletons.get(self.config.skeleton_out)
 
     def checkpoint(self) -> Checkpoint:
-        """The weights, as training goes on from them; they are not copied."""
-        trajectory = None if self._trajectory is None else self._trajectory.state_dict()
-        return Checkpoint(self.config, self._pose.state_dict(), trajectory)
+        """The weights as tensors, as training goes on from them; they are not copied."""
+        return self._checkpoint.as_tensors()
+
+    def layers(self) -> list[FoldedLayers]:
+        """The networks for inference: pose, and trajectory where the weights have one."""
+        return self._checkpoint.layers(self.name)
 
     def describe(self) -> Json:
         """For the result's metadata."""
@@ -186,7 +198,7 @@ class Lifter:
 
     def _whole(
         self,
-        network: TemporalModel,
+        network: Network,
         flip_order: Sequence[int],
         sequences: Sequence[Float],
         progress: Callable[[int], None] | None = None,
@@ -195,51 +207,96 @@ class Lifter:
         spreads: Sequence[Double] | None = None,
     ) -> list[Float]:
         """`predict` with any head; `flip_order` says which of its outputs are partners."""
-        outputs = [np.zeros((len(s), len(flip_order), 3), np.float32) for s in sequences]
-        sign = np.array([-1, 1, 1], np.float32)
-        for batch in _batches(sequences, *self.config.context):
-            windows = np.stack([window for _, _, window in batch])
-            predicted = self._run(network, windows)
-            apart = np.full(predicted.shape[:-1], np.nan)
-            if flip:
-                mirrored = self._run(network, flip_centred(windows, self.skeleton_in))
-                swapped = mirrored[..., flip_order, :] * sign
-                apart = np.linalg.norm(predicted - swapped, axis=-1)
-                predicted = np.asarray((predicted + swapped) / 2, np.float32)
-            done = 0
-            for (which, start, _), joints, distances in zip(batch, predicted, apart, strict=True):
-                part = outputs[which][start : start + len(joints)]
-                part[:] = joints[: len(part)]
-                if spreads is not None:
-                    spreads[which][start : start + len(joints)] = distances[: len(part)]
-                done += len(part)
-            if progress:
-                progress(done)
+        joints_out = len(flip_order)
+        if not flip:
+            return self._run(network, joints_out, sequences, progress)
+        # A mirror image is one more person, and half of a frame's progress.
+        mirrored = [flip_centred(sequence, self.skeleton_in) for sequence in sequences]
+        told = progress and _halved(progress)
+        answers = self._run(network, joints_out, [*sequences, *mirrored], told)
+        outputs, others = answers[: len(sequences)], answers[len(sequences) :]
+        for number, (predicted, other) in enumerate(zip(outputs, others, strict=True)):
+            swapped = other[:, flip_order] * np.array([-1, 1, 1], np.float32)
+            if spreads is not None:
+                spreads[number][:] = np.linalg.norm(predicted - swapped, axis=-1)
+            predicted += swapped
+            predicted /= 2
         return outputs
 
-    @torch.inference_mode()
-    def _run(self, network: TemporalModel, windows: Float) -> Float:
-        inputs = torch.from_numpy(np.ascontiguousarray(windows, np.float32)).to(self.device)
-        return np.asarray(network(inputs).float().cpu().numpy(), np.float32)
+    def _run(
+        self,
+        network: Network,
+        joints_out: int,
+        sequences: Sequence[Float],
+        progress: Callable[[int], None] | None,
+    ) -> list[Float]:
+        """Whole sequences (T, J, F) through a network, giving (T, J_out, 3) each."""
+        outputs = [np.zeros((len(s), joints_out, 3), np.float32) for s in sequences]
+        batches = _batches([len(s) for s in sequences], network.batch_frames)
+        inputs = (_inputs(batch, sequences, *self.config.context) for batch in batches)
+        for batch, answers in zip(batches, network.map(inputs), strict=True):
+            for window, joints in zip(batch, answers, strict=True):
+                frames = outputs[window.sequence][window.start : window.stop]
+                frames[:] = joints[: len(frames)].reshape(frames.shape)
+            if progress:
+                progress(sum(window.length for window in batch))
+        return outputs
 
 
-def _batches(
-    sequences: Sequence[Float], before: int, after: int
-) -> Iterator[list[tuple[int, int, Float]]]:
-    """Equal windows of all sequences, `BATCH` at a time: (sequence, first frame, window)."""
-    longest = max((len(s) for s in sequences), default=0)
-    chunk = min(CHUNK, longest)
-    batch: list[tuple[int, int, Float]] = []
-    for which, sequence in enumerate(sequences):
-        for start in range(0, len(sequence), chunk):
-            frames = np.arange(start - before, start + chunk + after)
-            # Out of range means the replica of the first or the last frame.
-            batch.append((which, start, sequence[np.clip(frames, 0, len(sequence) - 1)]))
-            if len(batch) == BATCH:
-                yield batch
-                batch = []
-    if batch:
-        yield batch
+@dataclass(frozen=True)
+class _Window:
+    """Frames that are predicted at once: `start` to `stop` of the `sequence`th."""
+
+    sequence: int
+    start: int
+    stop: int
+
+    @property
+    def length(self) -> int:
+        return self.stop - self.start
+
+
+def _batches(lengths: Sequence[int], batch_frames: int) -> list[list[_Window]]:
+    """Windows of all sequences; the longest come first, and those of a batch are about as long.
+
+    Neither depends on the machine's cores, since other batches could give other last bits.
+    """
+    windows = []
+    for sequence, length in enumerate(lengths):
+        count = -(-length // CHUNK)
+        edges = [length * number // count for number in range(count + 1)] if count else []
+        windows += [_Window(sequence, start, stop) for start, stop in pairwise(edges)]
+    batches: list[list[_Window]] = []
+    for window in sorted(windows, key=lambda window: -window.length):
+        if batches and (len(batches[-1]) + 1) * batches[-1][0].length <= batch_frames:
+            batches[-1].append(window)
+        else:
+            batches.append([window])
+    return batches
+
+
+def _inputs(batch: Sequence[_Window], sequences: Sequence[Float], before: int, after: int) -> Float:
+    """What a network takes in (B, T, J * F) to predict windows, all as long as the first."""
+    longest = batch[0].length
+    rows = []
+    for window in batch:
+        sequence = sequences[window.sequence]
+        frames = np.arange(window.start - before, window.start + longest + after)
+        # Out of range means the replica of the first or the last frame.
+        rows.append(sequence[np.clip(frames, 0, len(sequence) - 1)].reshape(len(frames), -1))
+    return np.asarray(np.stack(rows), np.float32)
+
+
+def _halved(progress: Callable[[int], None]) -> Callable[[int], None]:
+    """Tells half of what it is told, without losing any."""
+    left = 0
+
+    def told(count: int) -> None:
+        nonlocal left
+        whole, left = divmod(left + count, 2)
+        progress(whole)
+
+    return told
 
 
 def confidence(track: Track2D, skeleton: Skeleton) -> Float:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vp3d_cli import weights
 from vp3d_cli.errors import DataError, WeightsError
-from vp3d_cli.lift.checkpoint import Checkpoint, read_checkpoint
+from vp3d_cli.lift.checkpoint import Checkpoint, read_arrays
 from vp3d_cli.lift.lifter import Lifter
 
 _log = logging.getLogger(__name__)
@@ -20,6 +20,7 @@ def load_lifter(
     device: str = "cpu",
     skeleton_in: str | None = None,
     causal: bool | None = None,
+    runtime: str = "torch",
 ) -> Lifter:
     """Load a lifter and check it first.
 
@@ -29,17 +30,18 @@ def load_lifter(
         device: "cpu", "cuda", "cuda:1".
         skeleton_in, causal: what VideoPose3D's layout cannot say; COCO and symmetric where not
             given. Our own files know both, and so do files of the registry, wherever they lie.
+        runtime: what the network runs on, a file of `lift/runtimes/`: "torch", "onnx".
 
     Raises:
         WeightsError: there is none of that name, or the file is not a lifter.
         DataError: `skeleton_in` or `causal` is given for a file that is known to have them.
-        BackendUnavailableError: the device is not there.
+        BackendUnavailableError: the device or the runtime is not there.
     """
     blob, name, entry = _read(lifter)
     digest = hashlib.sha256(blob).hexdigest()
     entry = entry or weights.known_by_hash(digest)
     said = skeleton_in is not None or causal is not None
-    checkpoint = read_checkpoint(
+    checkpoint = read_arrays(
         blob,
         name,
         skeleton_in=(entry and entry.skeleton_in) or skeleton_in or "coco17",
@@ -54,7 +56,7 @@ def load_lifter(
             "causal" if causal else "symmetric",
             checkpoint.config.skeleton_in,
         )
-    return Lifter(checkpoint, name, digest, device)
+    return Lifter(checkpoint, name, digest, device, runtime)
 
 
 def _read(lifter: str) -> tuple[bytes, str, weights.WeightsEntry | None]:

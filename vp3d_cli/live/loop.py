@@ -11,7 +11,8 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from vp3d_cli.detect._base import Detector
+from vp3d_cli import registry
+from vp3d_cli.detect._base import Detector, DetectorOptions
 from vp3d_cli.live import message
 from vp3d_cli.live.capture import GIVE_UP_S, Capture, Captured
 from vp3d_cli.live.motion import Motion
@@ -21,7 +22,6 @@ from vp3d_cli.live.people import Pace, People, Sighted
 from vp3d_cli.live.source import Source
 from vp3d_cli.options import Options
 from vp3d_cli.pipeline.cameras import camera_of
-from vp3d_cli.pipeline.detecting import build_detector
 from vp3d_cli.pipeline.lifting import LoadedLifter
 from vp3d_cli.types import Image, VideoInfo
 
@@ -32,6 +32,9 @@ _log = logging.getLogger(__name__)
 
 # What `auto` means here: what keeps up on any computer, without any delay.
 DETECTOR, LIFTER = "movenet", "bundled-causal"
+# People are followed over looks this far apart: where a machine is that slow, looking for all of
+# them again, which takes longest, would put it behind for good.
+_PATIENCE_S = 0.5
 # Taken where a source does not promise a rate.
 _USUAL_FPS = Fraction(30)
 # Between two reports of how it goes: to whoever watches the terminal, and in the log.
@@ -135,7 +138,9 @@ class _Live:
         self._source, self._options, self._outputs, self._page = source, options, outputs, page
         asked = options.for_pipeline()
         # One frame at a time, with all cores.
-        self._detector: Detector = build_detector(asked.detector, asked)
+        self._detector: Detector = registry.load("detect", asked.detector).build(
+            DetectorOptions(asked.device, size=asked.detect_size, patience_s=_PATIENCE_S)
+        )
         self._loaded = LoadedLifter.load(asked.detector, asked)
         self._names = asked.detector, self._loaded.lifter.name
         pace = None if options.every_frame else Pace()

@@ -92,6 +92,9 @@ def _skeleton(skeleton: Skeleton) -> Json:
 def _numbers(values: Real, digits: int) -> Any:
     """As nested lists; JSON knows no NaN, which becomes null."""
     rounded = np.round(values.astype(np.float64), digits)
-    if np.isfinite(rounded).all():
+    known = np.isfinite(rounded)
+    if known.all():
         return rounded.tolist()
-    return np.where(np.isfinite(rounded), rounded.astype(object), None).tolist()
+    told = rounded.astype(object)
+    told[~known] = None
+    return told.tolist()

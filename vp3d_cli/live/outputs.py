@@ -5,7 +5,6 @@ Whoever takes messages slower than they come loses some, and how many is counted
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import socket
@@ -171,12 +170,12 @@ class Osc:
             OutputError: there is no such host.
         """
         try:
-            self._builder = importlib.import_module("pythonosc.osc_message_builder")
-            self._bundles = importlib.import_module("pythonosc.osc_bundle_builder")
+            from pythonosc import osc_bundle_builder, osc_message_builder
         except ImportError as error:
             raise BackendUnavailableError(
                 f"--osc needs python-osc ({error}); install it with pip install 'vp3d[live]'"
             ) from error
+        self._messages, self._bundles = osc_message_builder, osc_bundle_builder
         self.name = f"OSC {host}:{port}"
         self.num_lost = 0
         self._target = _Target(host, port)
@@ -203,7 +202,7 @@ class Osc:
     def _send(self, rows: Iterable[tuple[str, list[Any]]]) -> None:
         bundle = self._bundles.OscBundleBuilder(self._bundles.IMMEDIATELY)
         for address, values in rows:
-            builder = self._builder.OscMessageBuilder(address)
+            builder = self._messages.OscMessageBuilder(address)
             for value in values:
                 builder.add_arg(value)
             bundle.add_content(builder.build())
@@ -217,6 +216,7 @@ class _Target:
     """A socket for datagrams to one address."""
 
     def __init__(self, host: str, port: int) -> None:
+        self._place: Any
         try:
             family, *_, self._place = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
             self._socket = socket.socket(family, socket.SOCK_DGRAM)

@@ -93,7 +93,6 @@ class Page:
             OptionsError: there is no such port.
             OutputError: the port is taken, or the host is none of this machine's.
         """
-        _require_aiohttp()
         self._host = host
         self._socket = _listen(host, port)
         self.address = _address(host, self._socket.getsockname()[1])
@@ -186,11 +185,13 @@ class Page:
     async def _serve(self, started: concurrent.futures.Future[None]) -> None:
         from aiohttp import web
 
+        requests_log = _log.getChild("requests")
+        requests_log.addFilter(_is_our_fault)
         try:
             runner = web.AppRunner(
                 self._application(),
                 access_log=None,
-                logger=_log.getChild("requests"),
+                logger=requests_log,
                 handler_cancellation=True,
                 shutdown_timeout=_GOODBYE_S,
             )
@@ -203,8 +204,12 @@ class Page:
             return
         started.set_result(None)
         await self._stopping.wait()
-        await self._say_goodbye()
+        watching = [*self._viewers.values(), *self._listeners.values()]
+        self._pictures.end()
+        self._messages.end()
         await runner.cleanup()
+        for request in watching:  # whoever would not take the end
+            _hang_up(request)
 
     def _application(self) -> web.Application:
         from aiohttp import web
@@ -249,7 +254,7 @@ class Page:
             while True:
                 number, image = await self._pictures.after(number)
                 await _taken(request, response.write(self._part(number, image)))
-        except (ConnectionError, asyncio.TimeoutError):
+        except (ConnectionError, asyncio.TimeoutError, _EndedError):
             return response
         finally:
             del self._viewers[response]
@@ -282,27 +287,23 @@ class Page:
 
     async def _tell(self, request: web.Request, listener: web.WebSocketResponse) -> None:
         number, known = 0, ""
-        with contextlib.suppress(ConnectionError, asyncio.TimeoutError):
-            while True:
-                number, (about, state) = await self._messages.after(number)
-                if about is not known:
-                    await _taken(request, listener.send_str(about))
-                    known = about
-                if state:
-                    await _taken(request, listener.send_str(state))
-
-    async def _say_goodbye(self) -> None:
         from aiohttp import WSCloseCode
 
-        ends = [
-            asyncio.create_task(listener.close(code=WSCloseCode.GOING_AWAY))
-            for listener in self._listeners
-        ]
-        requests = [*self._viewers.values(), *self._listeners.values()]
-        if ends:
-            await asyncio.wait(ends, timeout=_GOODBYE_S)
-        for request in requests:
-            _hang_up(request)
+        with contextlib.suppress(ConnectionError, asyncio.TimeoutError):
+            try:
+                while True:
+                    number, (about, state) = await self._messages.after(number)
+                    if about is not known:
+                        await _taken(request, listener.send_str(about))
+                        known = about
+                    if state:
+                        await _taken(request, listener.send_str(state))
+            except _EndedError:
+                await listener.close(code=WSCloseCode.GOING_AWAY)
+
+
+class _EndedError(Exception):
+    """Nothing newer comes: the page is closed."""
 
 
 class _Newest(Generic[_T]):
@@ -312,6 +313,7 @@ class _Newest(Generic[_T]):
         self._number = 0
         self._value: _T
         self._changed = asyncio.Event()
+        self._is_ended = False
 
     def put(self, value: _T) -> None:
         self._number += 1
@@ -319,10 +321,20 @@ class _Newest(Generic[_T]):
         self._changed.set()
         self._changed = asyncio.Event()
 
+    def end(self) -> None:
+        self._is_ended = True
+        self._changed.set()
+
     async def after(self, number: int) -> tuple[int, _T]:
-        """The newest value with its number, which counts from 1, once that is another one."""
-        while self._number == number:
+        """The newest value with its number, which counts from 1, once that is another one.
+
+        Raises:
+            _EndedError: there will be none.
+        """
+        while self._number == number and not self._is_ended:
             await self._changed.wait()
+        if self._is_ended:
+            raise _EndedError
         return self._number, self._value
 
 
@@ -349,6 +361,13 @@ async def _taken(request: web.Request, writing: Awaitable[None]) -> None:
 def _hang_up(request: web.Request) -> None:
     if request.transport is not None:
         request.transport.abort()
+
+
+def _is_our_fault(record: logging.LogRecord) -> bool:
+    """Whether a failed request was at least well-formed: whoever sends nonsense was answered."""
+    from aiohttp.http_exceptions import HttpProcessingError
+
+    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
 
 
 def _require_aiohttp() -> None:

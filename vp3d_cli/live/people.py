@@ -25,11 +25,14 @@ _log = logging.getLogger(__name__)
 _PROOF = 3
 # For how long somebody is kept unseen; a slow detector gets a second look at least.
 KEPT_S, _KEPT_LOOKS = 0.3, 1
+_ROUNDING_S = 1e-6
 # Share of a person's mean score from which a keypoint takes part in a comparison.
 _SURE = 0.5
 # A look at everybody who is followed takes this long at most; else fewer are followed. The whole
 # way from the camera to the joints is to take 150 ms.
 _BUDGET_S = 0.12
+# After a look at the whole picture none for so many times as long: it delays what follows.
+_REST = 5
 # Time constant of the measurement, and between two changes of the number, seconds.
 _MEASURED_S, _CALM_S = 0.5, 2.0
 
@@ -122,6 +125,7 @@ class People:
             self._following = detector
         self._known: list[_Known] = []
         self._last_s = self._full_s = -np.inf
+        self._full_took_s = 0.0
         self._followed = 0
         self._next_id = 1
         self._told = False
@@ -130,24 +134,32 @@ class People:
     def look(self, frame: Frame) -> list[Sighted]:
         """The people of one frame, the longest known first; frames come in order."""
         began_s = monotonic()
-        if not self._follow(frame):
+        if self._follow(frame):
+            self._measure(began_s)
+        else:
+            began_s = monotonic()
             self._look_for_all(frame)
+            self._full_took_s = monotonic() - began_s
         self._last_s = frame.time_s
         for person in self._known:
             if person.track_id is None and person.proof >= _PROOF:
                 person.track_id, self._next_id = self._next_id, self._next_id + 1
-        if self._pace and self._following:
+        return [_sighted(p, p.track_id) for p in self._known if p.track_id is not None]
+
+    def _measure(self, began_s: float) -> None:
+        """Follow fewer from now on where following these took too long."""
+        if self._pace:
             now_s = monotonic()
             self._pace.measured(now_s - began_s, len(self._known), now_s)
             self._known = self._best(self._known)
-        return [_sighted(p, p.track_id) for p in self._known if p.track_id is not None]
 
     def _follow(self, frame: Frame) -> bool:
         """Look at everybody where they were; False where all must be looked for."""
         detector, people = self._following, self._known
         if detector is None or detector.follow_s is None:
             return False
-        is_due = frame.time_s - self._full_s >= detector.follow_s
+        rest_s = _REST * self._full_took_s if self._pace else 0.0
+        is_due = frame.time_s - self._full_s >= max(detector.follow_s, rest_s)
         if (is_due and self._followed >= detector.least_followed) or not people:
             return False
         if any(person.missed for person in people):
@@ -176,7 +188,7 @@ class People:
             # A ghost is not waited for.
             proven = person.track_id is not None
             if not person.missed or (
-                proven and (unseen_s <= KEPT_S or person.missed <= _KEPT_LOOKS)
+                proven and (unseen_s <= KEPT_S + _ROUNDING_S or person.missed <= _KEPT_LOOKS)
             ):
                 kept.append(person)
         newcomers = [

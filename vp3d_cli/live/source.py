@@ -111,7 +111,7 @@ def source_of(text: str, size: tuple[int, int] = CAMERA_SIZE) -> Source:
                 f"{', '.join(f'{known}://' for known in PROTOCOLS)}"
             )
         return Source("stream", text, f"{scheme}://{found[2]}")
-    if not Path(text).exists():
+    if not text or not Path(text).exists():
         raise OptionsError(
             f"'{text}': no such file; give a video file, a camera's number (0), an address "
             "(rtsp://…, http://…, udp://…) or - for a pipe"

@@ -16,10 +16,10 @@ from vp3d_cli import __version__, choices, origin, registry
 from vp3d_cli.choices import Choice
 from vp3d_cli.cores import usable_cores
 from vp3d_cli.detect._base import Detector, DetectorOptions
-from vp3d_cli.device import torch_device
+from vp3d_cli.device import require_device
 from vp3d_cli.errors import NoFramesError
 from vp3d_cli.options import Options, Span
-from vp3d_cli.pipeline.looking import Found, Request, look
+from vp3d_cli.pipeline.looking import Found, Request, look, scene_length
 from vp3d_cli.pipeline.surroundings import Surroundings
 from vp3d_cli.types import (
     Bool,
@@ -72,7 +72,7 @@ class LoadedDetector:
     @classmethod
     def load(cls, options: Options) -> LoadedDetector:
         """Check the device, and load what `options` mean."""
-        torch_device(options.device)
+        require_device(options.device)
         choice = choices.choose_detector(
             options.detector, choices.look(), faithful=options.faithful
         )
@@ -101,7 +101,7 @@ class FirstHalf:
             loaded: the detector that `options` mean, where it is loaded already.
         """
         self._path, self._options = path, options
-        video = probe(path)
+        self._video = video = probe(path)
         self._loaded = loaded or LoadedDetector.load(options)
         self.choice, self._detector = self._loaded.choice, self._loaded.detector
         self.skeleton, self.maker = self._detector.skeleton, self.choice.name
@@ -130,7 +130,7 @@ class FirstHalf:
         """
         options, seen = self._options, _Seen()
         every = options.look_every
-        around = Surroundings(options.start_s, options.end_s, span, watched=not options.faithful)
+        around = self._surroundings(span)
         with VideoReader(self._path, around.start_s, around.end_s, on_decoded) as reader:
             info = reader.info
             _log.debug("reading %d x %d at %.4g frames/s", info.width, info.height, float(info.fps))
@@ -158,6 +158,14 @@ class FirstHalf:
         keypoints = seen.keypoints(info, self.skeleton, provenance)
         keypoints = dataclasses.replace(keypoints, **around.columns())
         return keypoints if self._given is None else _of_the_file(self._given, keypoints)
+
+    def _surroundings(self, span: Span | None) -> Surroundings:
+        options = self._options
+        length = scene_length(self._detector, self._video, options.look_every)
+        # A scene that is cut off, and the one between it and what is wanted; rates may vary.
+        context_s = 2 * 2 * (length or 0) / float(self._video.fps)
+        watched = not options.faithful
+        return Surroundings(options.start_s, options.end_s, span, context_s, watched=watched)
 
     def _announced(self, found: Iterator[Found], total: int | None) -> Generator[Found, None, None]:
         """On a CPU Mask R-CNN takes seconds a frame: say it when the first frame tells how many."""
@@ -222,14 +230,12 @@ class _Seen:
 
     def keypoints(self, video: VideoInfo, skeleton: Skeleton, provenance: Json) -> Keypoints2D:
         """One table of all."""
-        fields = (f.name for f in dataclasses.fields(Detections))
         people = [Detections.empty(skeleton.num_joints), *(p for p in self.people if p is not None)]
-        table = {name: np.concatenate([getattr(p, name) for p in people]) for name in fields}
         frames = np.array(self.frames, np.int32)
         looked_at = np.array([p is not None for p in self.people])
         return Keypoints2D(
             frames=np.repeat(frames, [len(p or ()) for p in self.people]),
-            people=Detections(**table),
+            people=Detections.concatenated(people),
             skeleton=skeleton,
             width=video.width,
             height=video.height,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vp3d_cli import __version__, choices, origin, track
 from vp3d_cli.choices import Choice
-from vp3d_cli.device import one_thread, torch_device
+from vp3d_cli.device import require_device
 from vp3d_cli.errors import SkeletonMismatchError
 from vp3d_cli.options import Options
 from vp3d_cli.pipeline import refining, timing
@@ -49,13 +49,14 @@ class LoadedLifter:
         """Check the device, and load what `options` mean for the keypoints of `maker`."""
         from vp3d_cli.lift.loading import load_lifter
 
-        torch_device(options.device)
+        require_device(options.device)
         choice = choices.choose_lifter(
             options.lifter, maker, choices.look(), faithful=options.faithful
         )
         lifter = load_lifter(
             choice.name,
             device=options.device,
+            runtime=options.lift_runtime,
             skeleton_in=options.skeleton_in,
             causal=options.causal,
         )
@@ -107,17 +108,14 @@ class SecondHalf:
             _log.warning("%s", warning)
         tracks2d = track.select_people(told.tracks, self._options.person, told.same_person)
         camera = camera_of(video, self._options.focal_px)
-        with one_thread():  # the same bits with any number of cores, and hardly slower
-            if self._options.faithful:
-                counted = _counted(progress, tracks2d)
-                tracks3d = self._lifter.lift(tracks2d, video, camera, counted, zero_root=False)
-                world = World.unknown("not looked for in faithful results")
-            else:
-                moves = refining.camera_moves(keypoints)
-                options = _with_heights_of_all_ids(self._options, told)
-                tracks3d, world = self._refined(
-                    tracks2d, video, camera, options, progress, moves=moves
-                )
+        if self._options.faithful:
+            counted = _counted(progress, tracks2d)
+            tracks3d = self._lifter.lift(tracks2d, video, camera, counted, zero_root=False)
+            world = World.unknown("not looked for in faithful results")
+        else:
+            moves = refining.camera_moves(keypoints)
+            options = _with_heights_of_all_ids(self._options, told)
+            tracks3d, world = self._refined(tracks2d, video, camera, options, progress, moves=moves)
         return Result(
             video=video,
             camera=camera,

@@ -1,33 +1,37 @@
 """Frames go to the detector, several at the same time, and the people in them come back in order.
 
-Frames are cut into scenes of a fraction of a second. A scene is looked at by one thread: where the
-detector follows people, everybody is looked for in its first frame and followed through the rest.
-Nothing passes from scene to scene, so that they can be looked at together, and a part of a video
-is told the same as the whole. Scenes begin at fixed numbers of frames, counted from the video's
-first.
+Where a detector follows people, frames are cut into scenes of a fraction of a second. Everybody is
+looked for in the middle frame of a scene and followed to both ends; whom the scenes before and
+after know and this one does not is followed into it. Scenes begin at fixed numbers of frames,
+counted from the video's first, and know nothing beyond their neighbours: they can be looked at
+together, and a part of a video, read with two scenes around it, is told the same as the whole.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from vp3d_cli.detect._base import (
-    BatchDetector,
-    ConcurrentDetector,
-    Detector,
-    FollowingDetector,
-)
+from vp3d_cli.detect._base import BatchDetector, ConcurrentDetector, Detector, FollowingDetector
+from vp3d_cli.overlap import alike
 from vp3d_cli.scene import with_colours
 from vp3d_cli.types import Detections, Frame, VideoInfo
 
 # A frame's index and time, and the people in it; None where nobody was looked for.
 Found = tuple[int, float, "Detections | None"]
+A = TypeVar("A")
+B = TypeVar("B")
 
+# Scenes on either side that what is told of a scene depends on.
+NEIGHBOURS = 1
 # Bytes of pictures that one scene holds at most, and all that wait or are looked at.
 _SCENE_BYTES, _ALL_BYTES = 64 << 20, 512 << 20
+# Scenes that wait: read, between their neighbours, and looked at again.
+_WAITING = 4
 
 
 @dataclass(frozen=True)
@@ -41,10 +45,31 @@ class Request:
 
 @dataclass
 class _Scene:
-    """Frames that are looked at together; of those that are passed over no picture is kept."""
+    """Frames that are looked at together; of those that are passed over no picture is kept.
+
+    Attributes:
+        wanted: index and time of the frames that somebody wants to know of.
+        frames: those that are looked at.
+        people: in each of them, after the look.
+    """
 
     wanted: list[tuple[int, float]] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
+    people: list[Detections] = field(default_factory=list)
+
+    def found(self) -> list[Found]:
+        """What is wanted; the pictures are let go."""
+        people = {f.index: p for f, p in zip(self.frames, self.people, strict=True)}
+        self.frames = []
+        return [(index, time_s, people.get(index)) for index, time_s in self.wanted]
+
+
+@dataclass(frozen=True)
+class _Edge:
+    """People at the end of a scene that touches another."""
+
+    people: Detections
+    time_s: float
 
 
 def scene_length(detector: Detector, video: VideoInfo, every: int) -> int | None:
@@ -58,7 +83,7 @@ def scene_length(detector: Detector, video: VideoInfo, every: int) -> int | None
     if not isinstance(detector, FollowingDetector) or detector.follow_s is None:
         return None
     looks = max(round(detector.follow_s * float(video.fps) / every), 1 + detector.least_followed)
-    affordable = _SCENE_BYTES // (3 * video.width * video.height)
+    affordable = _SCENE_BYTES // _frame_bytes(video)
     return every * max(1 + detector.least_followed, min(looks, affordable))
 
 
@@ -83,88 +108,180 @@ def look(
         colours: of people's clothes are looked at too.
     """
 
-    def seen(scene: _Scene) -> list[Found]:
-        people: dict[int, Detections] = {}
-        for frame, found in _people(scene.frames, detector):
-            with_them = with_colours(found, frame.image, detector.skeleton) if colours else found
-            people[frame.index] = with_them
-        return [(index, time_s, people.get(index)) for index, time_s in scene.wanted]
+    def finished(scene: _Scene) -> list[Found]:
+        if colours:
+            seen = zip(scene.people, scene.frames, strict=True)
+            scene.people = [with_colours(p, f.image, detector.skeleton) for p, f in seen]
+        return scene.found()
 
-    length = scene_length(detector, video, every)
-    at_once = detector.batch_size if isinstance(detector, BatchDetector) else 1
     workers = detector.workers if isinstance(detector, ConcurrentDetector) else 1
-    held = 3 * video.width * video.height * (length // every if length else at_once)
-    workers = max(1, min(workers, _ALL_BYTES // held - 1))
-    for found in _in_order(seen, _scenes(requests, length, at_once), workers):
-        yield from found
+    length = scene_length(detector, video, every)
+    with _Threads(workers) as threads:
+        if length is None or not isinstance(detector, FollowingDetector):
+            at_once = detector.batch_size if isinstance(detector, BatchDetector) else 1
+            scenes = _grouped(requests, at_once)
+            looked = threads.map(lambda scene: finished(_looked(scene, detector)), scenes, workers)
+        else:
+            following = detector
+            affordable = _ALL_BYTES // (_frame_bytes(video) * (length // every)) - _WAITING
+            seen = threads.map(
+                lambda scene: _followed(scene, following),
+                _scenes(requests, length),
+                max(1, min(workers, affordable)),
+            )
+            looked = threads.map(
+                lambda three: finished(_completed(*three, following)), _with_neighbours(seen), 1
+            )
+        for found in looked:
+            yield from found
 
 
-def followed(
-    frames: Iterable[Frame], detector: FollowingDetector
-) -> Iterator[tuple[Frame, Detections]]:
-    """Look for everybody in the first frame, and again where nobody is known or one is lost."""
-    people: Detections | None = None
-    last_s = 0.0
-    for frame in frames:
-        found = None
-        if people is not None and len(people):
-            found = detector.follow(frame, people, frame.time_s - last_s)
-        people = detector.detect(frame) if found is None else found
-        last_s = frame.time_s
-        yield frame, people
-
-
-def _people(frames: list[Frame], detector: Detector) -> Iterator[tuple[Frame, Detections]]:
-    """Each frame with its people; the pictures are let go on the way."""
-    if isinstance(detector, FollowingDetector) and detector.follow_s is not None:
-        yield from followed(_emptied(frames), detector)
-    elif isinstance(detector, BatchDetector):
-        yield from zip(frames, detector.detect_batch(frames) if frames else (), strict=True)
+def _looked(scene: _Scene, detector: Detector) -> _Scene:
+    if isinstance(detector, BatchDetector):
+        scene.people = detector.detect_batch(scene.frames) if scene.frames else []
     else:
-        yield from ((frame, detector.detect(frame)) for frame in _emptied(frames))
+        scene.people = [detector.detect(frame) for frame in scene.frames]
+    return scene
 
 
-def _emptied(frames: list[Frame]) -> Iterator[Frame]:
-    frames.reverse()
-    while frames:
-        yield frames.pop()
+def _followed(scene: _Scene, detector: FollowingDetector) -> _Scene:
+    """Look for everybody in the middle, and follow them to both ends."""
+    frames = scene.frames
+    if not frames:
+        return scene
+    middle = len(frames) // 2
+    people = detector.detect(frames[middle])
+    edge = _Edge(people, frames[middle].time_s)
+    nobody = [people.select(slice(0))] * len(frames)
+    before = _chain(edge, frames[:middle][::-1], nobody[:middle], detector)
+    after = _chain(edge, frames[middle + 1 :], nobody[middle + 1 :], detector)
+    scene.people = [*before[::-1], people, *after]
+    return scene
 
 
-def _scenes(requests: Iterable[Request], length: int | None, at_once: int) -> Iterator[_Scene]:
-    """Scenes of `length` frames by index, or of `at_once` looks; those that nobody wants are not.
+def _completed(
+    before: _Edge | None, scene: _Scene, after: _Edge | None, detector: FollowingDetector
+) -> _Scene:
+    """Follow whom only the neighbours know into a scene, from its start and from its end."""
+    if before is not None and scene.frames:
+        more = _chain(before, scene.frames, scene.people, detector)
+        scene.people = [_joined(*pair) for pair in zip(scene.people, more, strict=True)]
+    if after is not None and scene.frames:
+        more = _chain(after, scene.frames[::-1], scene.people[::-1], detector)
+        scene.people = [_joined(*pair) for pair in zip(scene.people, more[::-1], strict=True)]
+    return scene
 
-    What comes before the first frame that is wanted is looked at where it is of the same scene.
-    """
-    scene, number = _Scene(), 0
-    for request in requests:
-        frame = request.frame
-        is_next = frame.index // length != number if length else len(scene.frames) == at_once
-        if is_next:
+
+def _chain(
+    edge: _Edge,
+    frames: Sequence[Frame],
+    known: Sequence[Detections],
+    detector: FollowingDetector,
+) -> list[Detections]:
+    """Those of an edge who are not `known` in each frame, as long as they are seen."""
+    people, time_s = edge.people, edge.time_s
+    found = []
+    for frame, there in zip(frames, known, strict=True):
+        # Before the look, which costs more; and after it, when somebody turned out to be known.
+        people = _strangers(people, there)
+        if len(people):
+            people = detector.follow(frame, people, abs(frame.time_s - time_s))
+            people = _strangers(people, there)
+        time_s = frame.time_s
+        found.append(people)
+    return found
+
+
+def _strangers(people: Detections, known: Detections) -> Detections:
+    return people.select(~alike(people, known).any(1))
+
+
+def _joined(people: Detections, more: Detections) -> Detections:
+    return Detections.concatenated([people, more]) if len(more) else people
+
+
+def _with_neighbours(
+    scenes: Iterable[_Scene],
+) -> Iterator[tuple[_Edge | None, _Scene, _Edge | None]]:
+    """Each scene in which something is wanted, and the edges that touch it."""
+    before: _Edge | None = None
+    scene: _Scene | None = None
+    for following in scenes:
+        after = _edge(following, 0)
+        if scene is not None:
+            edge = _edge(scene, -1)  # of the scene as it is before anything is added to it
             if scene.wanted:
-                yield scene
+                yield before, scene, after
+            before = edge
+        scene = following
+    if scene is not None and scene.wanted:
+        yield before, scene, None
+
+
+def _edge(scene: _Scene, at: int) -> _Edge | None:
+    return _Edge(scene.people[at], scene.frames[at].time_s) if scene.frames else None
+
+
+def _grouped(requests: Iterable[Request], at_once: int) -> Iterator[_Scene]:
+    """So many looks at a time; frames that nobody wants are left out."""
+    scene = _Scene()
+    for request in requests:
+        if not request.is_wanted:
+            continue
+        if len(scene.frames) == at_once:
+            yield scene
             scene = _Scene()
-        number = frame.index // length if length else 0
-        if request.is_wanted:
-            scene.wanted.append((frame.index, frame.time_s))
-        is_before = length is not None and not scene.wanted
-        if request.is_looked_at and (request.is_wanted or is_before):
-            scene.frames.append(frame)
+        _add(scene, request)
     if scene.wanted:
         yield scene
 
 
-def _in_order(
-    work: Callable[[_Scene], list[Found]], scenes: Iterable[_Scene], workers: int
-) -> Iterator[list[Found]]:
-    """`map`, by so many threads; one scene waits for them and no more."""
-    executor = ThreadPoolExecutor(workers, "look")
-    running: deque[Future[list[Found]]] = deque()
-    try:
-        for scene in scenes:
-            running.append(executor.submit(work, scene))
-            if len(running) > workers:
+def _scenes(requests: Iterable[Request], length: int) -> Iterator[_Scene]:
+    """Scenes of `length` frames by index: those in which something is wanted, and next to them."""
+    before: _Scene | None = None
+    is_near = False
+    for _, group in itertools.groupby(requests, lambda request: request.frame.index // length):
+        scene = _Scene()
+        for request in group:
+            _add(scene, request)
+        if scene.wanted and before is not None:
+            yield before
+        if scene.wanted or is_near:
+            yield scene
+        before = None if scene.wanted or is_near else scene
+        is_near = bool(scene.wanted)
+
+
+def _add(scene: _Scene, request: Request) -> None:
+    if request.is_wanted:
+        scene.wanted.append((request.frame.index, request.frame.time_s))
+    if request.is_looked_at:
+        scene.frames.append(request.frame)
+
+
+def _frame_bytes(video: VideoInfo) -> int:
+    return 3 * video.width * video.height
+
+
+class _Threads:
+    """Threads that work on a few items ahead of whoever takes the results."""
+
+    def __init__(self, number: int) -> None:
+        self._executor: Executor = ThreadPoolExecutor(number, "look")
+
+    def __enter__(self) -> _Threads:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._executor.shutdown(cancel_futures=True)
+
+    def map(self, work: Callable[[A], B], items: Iterable[A], ahead: int) -> Iterator[B]:
+        """Results in order; no more than `ahead` items and one are worked on or wait."""
+        running: deque[Future[B]] = deque()
+        for item in items:
+            running.append(self._executor.submit(work, item))
+            del item
+            if len(running) > ahead:
                 yield running.popleft().result()
         while running:
             yield running.popleft().result()
-    finally:
-        executor.shutdown(cancel_futures=True)

@@ -112,14 +112,12 @@ def joined(parts: Sequence[Keypoints2D | None], options: Options) -> Keypoints2D
         for part, seen in zip(found, looked, strict=True)
     ]
     people = [part.people.select(kept) for part, kept in zip(found, rows, strict=True)]
-    fields = (field.name for field in dataclasses.fields(Detections))
-    table = {name: np.concatenate([getattr(p, name) for p in people]) for name in fields}
     looked_at = np.concatenate(looked)
     scene = {name: _concatenated(found, name) for name in ("cuts", "drift")}
     return dataclasses.replace(
         last,
         frames=np.concatenate([part.frames[kept] for part, kept in zip(found, rows, strict=True)]),
-        people=Detections(**table),
+        people=Detections.concatenated(people),
         provenance={**last.provenance, "options": options.detection_to_json()},
         frames_read=read,
         times_s=np.concatenate([np.asarray(part.times_s) for part in found]),

@@ -30,6 +30,7 @@ class Surroundings:
         start_s: float | None,
         end_s: float | None,
         span: Span | None = None,
+        context_s: float = 0.0,
         *,
         watched: bool = True,
     ) -> None:
@@ -38,6 +39,7 @@ class Surroundings:
         Args:
             start_s, end_s: of the whole.
             span: the part of it that is wanted; None: all.
+            context_s: how much is read before and after a part at least, seconds.
             watched: whether anybody looks at the pictures at all.
         """
         self.start_s, self.end_s = self.wanted_start_s, self.wanted_end_s = start_s, end_s
@@ -48,13 +50,12 @@ class Surroundings:
             return
         self.wanted_start_s, self.wanted_end_s = span.start_s, span.end_s
         self.start_s, self.end_s = span.start_s, span.end_s
-        if not watched:
-            return
+        around_s = max(context_s, CONTEXT_S if watched else 0.0)
         if span.number > 0 and span.start_s is not None:
-            first = span.start_s - CONTEXT_S
+            first = span.start_s - around_s
             self.start_s = first if start_s is None else max(first, start_s)
         if span.number < span.count - 1 and span.end_s is not None:
-            last = span.end_s + CONTEXT_S
+            last = span.end_s + around_s
             self.end_s = last if end_s is None else min(last, end_s)
 
     def watched(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, bool]]:

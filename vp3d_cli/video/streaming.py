@@ -61,26 +61,24 @@ class StreamReader:
 
     Attributes:
         fps: what the stream promises, once the first frame is there; None where it does not say.
+        stall_s: where nothing came for so long it has failed; stdin may wait as it likes.
     """
 
-    fps: Fraction | None = None
+    stall_s = STALL_S
 
-    def __init__(
-        self, url: str | None, name: str, stopped: threading.Event, stall_s: float = STALL_S
-    ) -> None:
+    def __init__(self, url: str | None, name: str, stopped: threading.Event) -> None:
         """Begin to open it; the first frame tells whether that went well.
 
         Args:
             url: begins with one of `PROTOCOLS`; None reads our stdin.
             name: what to call it in messages: an address may hold a password.
             stopped: set by whoever wants no more frames.
-            stall_s: where nothing came for so long it has failed; stdin may wait as it likes.
 
         Raises:
             BackendUnavailableError: there is no ffmpeg.
         """
         self._url, self._name, self._stopped = url, name, stopped
-        self._stall_s = stall_s
+        self.fps: Fraction | None = None
         self._stamps: queue.SimpleQueue[_Stamp] = queue.SimpleQueue()
         self._tick_s, self._is_timeless = 0.0, False
         self._lasts: str | None = None
@@ -125,8 +123,9 @@ class StreamReader:
         """Of the next frame; None at the end."""
         waited_s = 0.0
         while not self._stopped.is_set():
+            stamp: _Stamp | None = None
             try:
-                return self._stamps.get(timeout=_POLL_S)
+                stamp = self._stamps.get(timeout=_POLL_S)
             except queue.Empty:
                 waited_s += _POLL_S  # counted, for a computer asleep lets no time pass
             if self._lasts and self._url is not None:
@@ -134,11 +133,13 @@ class StreamReader:
                     f"{self._name}: is a recording of {self._lasts}, not a stream; "
                     "download it and give the file"
                 )
-            if self._program.process.poll() is not None and self._stamps.empty():
-                self._program.finish()
+            if stamp is not None:
+                return stamp
+            if self._program.process.poll() is not None:
+                self._program.finish()  # reads its last lines too
                 return None if self._stamps.empty() else self._stamps.get()
-            if waited_s >= self._stall_s and self._url is not None:
-                raise VideoError(f"{self._name}: nothing came for {self._stall_s:g} s")
+            if waited_s >= self.stall_s and self._url is not None:
+                raise VideoError(f"{self._name}: nothing came for {self.stall_s:g} s")
         return None
 
     def _reason(self) -> str:
@@ -158,7 +159,8 @@ class StreamReader:
             if scheme.startswith("rtsp"):
                 options |= {"rtsp_flags": "prefer_tcp"}  # over UDP packets are lost
         modern = has_fps_mode(ffmpeg_path())
-        # Decoding frames beside each other would hold each back until the next ones are there.
+        # Frames worked on beside each other hold each back until the next ones are there: one
+        # thread encodes, and several decode parts of one frame.
         options |= {"flags": "low_delay", "thread_type": "slice"}
         stream = ffmpeg.input(self._url or "pipe:0", analyzeduration=_ANALYSED_US, **options)["V:0"]
         stretch = f"if(between(sar,1/{MAX_STRETCH},{MAX_STRETCH}),sar,1)"
@@ -168,14 +170,8 @@ class StreamReader:
             .filter("showinfo", **({"checksum": 0} if modern else {}))
         )
         timing = {"fps_mode": "passthrough"} if modern else {"vsync": 0}
-        return stream.output(
-            "pipe:1",
-            format="rawvideo",
-            pix_fmt="bgr24",
-            flush_packets=1,
-            max_error_rate=1,
-            **timing,
-        )
+        sent = {"format": "rawvideo", "pix_fmt": "bgr24", "threads": 1}
+        return stream.output("pipe:1", max_error_rate=1, **sent, **timing)
 
     def _read_line(self, line: str) -> None:
         if found := _STAMP.search(line):

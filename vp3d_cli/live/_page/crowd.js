@@ -122,24 +122,26 @@ class LivePerson {
 
   // From the camera's axes (x right, y down, z ahead) to the scene's, over no floor yet.
   take({ joints_3d: joints, root_camera: root, scores_2d: scores }, scored) {
-    if (this.isPlaced !== Boolean(root)) this.clear(); // no trail from one place to the other
-    this.isPlaced = Boolean(root);
+    const isPlaced = root !== null && !root.includes(null);
+    if (this.isPlaced !== isPlaced) this.clear(); // no trail from one place to the other
+    this.isPlaced = isPlaced;
     this.shown = true;
     this.absentRows = 0;
-    const [x0, y0, z0] = root ?? [0, 0, 0];
+    const [x0, y0, z0] = isPlaced ? root : [0, 0, 0];
     let low = Infinity;
     for (const [joint, [x, y, z]] of joints.entries()) {
+      if (x === null) continue; // the row is NaN so far
       const at = 3 * (NEWEST * this.numJoints + joint);
       this.joints.set([x + x0, z + z0, -y - y0], at);
       low = Math.min(low, this.joints[at + 2]);
     }
-    this.lows[NEWEST] = low;
+    this.lows[NEWEST] = Number.isFinite(low) ? low : NaN;
     const sure = scored.map((from) => Math.max(...from.map((keypoint) => scores[keypoint])));
     this.confidence.set(sure, NEWEST * this.numJoints);
   }
 
   lowest() {
-    return quantile(this.lows.filter((low) => !Number.isNaN(low)), LOWEST_SHARE);
+    return quantile(this.lows.filter((low) => !Number.isNaN(low)), LOWEST_SHARE) ?? 0;
   }
 
   move(x, up) {

@@ -11,7 +11,6 @@ class Feed {
     this.listener = listener;
     this.wait = FIRST_WAIT_MS;
     this.turn = 0; // of the connection: an address that is asked for again would not load again
-    image.addEventListener("load", () => (image.hidden = false));
     image.addEventListener("error", () => this.withoutPicture());
     document.addEventListener("visibilitychange", () => {
       if (document.hidden) this.rest();
@@ -49,10 +48,12 @@ class Feed {
 
   showPictures() {
     this.turn += 1;
+    this.image.hidden = false;
     this.image.src = `video?${this.turn}`;
   }
 
   withoutPicture() {
+    this.image.hidden = true; // in place of the sign for a broken picture
     if (this.socket?.readyState !== WebSocket.OPEN) return; // they come back together
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.showPictures(), FIRST_WAIT_MS);

@@ -170,6 +170,7 @@ class Live {
       waiting: "Waiting",
     };
     if (state === "silent" && byId("link").dataset.state !== state) this.say("The camera is silent");
+    document.body.classList.toggle("lost", state === "lost");
     byId("link").dataset.state = state;
     byId("link").textContent = words[state];
   }
@@ -179,9 +180,8 @@ class Live {
     if (!state) return;
     const count = state.people.length;
     const isSolid = state.people.some((person) => person.joints_3d);
-    const words = isSolid ? "" : count
-      ? `3D follows: the model waits for ${(state.delay_ms / 1000).toFixed(1)} s of frames`
-      : "Nobody is seen";
+    const ahead = state.delay_ms ? `: the model looks ${(state.delay_ms / 1000).toFixed(1)} s ahead` : "";
+    const words = isSolid ? "" : count ? `3D follows${ahead}` : "Nobody is seen";
     byId("absent").textContent = words;
     byId("placement").textContent = isSolid ? PLACED[this.placement] : "";
     const seen = count === 1 ? "1 person" : count ? `${count} people` : "Nobody";
