@@ -10,6 +10,25 @@ _OWN_GROUPS = Path("/proc/self/cgroup")
 _GROUPS = Path("/sys/fs/cgroup")
 
 
+# What libraries ask for the number of threads, when they are loaded.
+_VARIABLES = (
+    "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM",
+)  # fmt: skip
+
+
+def thread_variables(count: int) -> dict[str, str]:
+    """The environment of a process whose libraries take so many threads each."""
+    return dict.fromkeys(_VARIABLES, str(count))
+
+
+def limit_threads(count: int) -> None:
+    """Take so many threads at most, in this process and in those that it starts.
+
+    To be called before libraries are loaded that compute.
+    """
+    os.environ.update(thread_variables(count))
+
+
 def usable_cores() -> int:
     """Threads that this process may keep busy: its cores, and no more than OMP_NUM_THREADS says."""
     said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()

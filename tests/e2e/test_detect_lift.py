@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -274,3 +276,28 @@ def test_keypoints_of_another_video_are_noticed(vp3d: Run, found: Keypoints2D) -
         other = vp3d(*options, "other.mp4", "-o", "b.npz")
         assert (same.code, other.code) == (0, 0)
         assert "k.npz: was made from another video than other.mp4" in other.err
+
+
+@pytest.mark.parametrize("quality", ["fast", "balanced", "best"])
+def test_every_quality_finds_the_people(vp3d: Run, quality: str) -> None:
+    """Followed or looked for: the climber is there from the first frame to the last."""
+    ran = vp3d("detect", DEMO, "-o", "k.npz", "--end", "1", "--quality", quality)
+    assert ran.code == 0, ran.err
+    found = keypoints.read(Path("k.npz"))
+    looks = np.asarray(found.frames_read)[:: 2 if quality == "fast" else 1]
+    assert set(looks.tolist()) <= set(found.frames.tolist())
+    assert (found.looked_at is None) == (quality != "fast")
+    told = found.provenance["origin"]
+    assert told["options"]["quality"] == quality
+    settings = told["detector"]["settings"]
+    assert (settings["follow_s"] is None) == (quality == "best")
+
+
+def test_threads_change_no_byte(tmp_path: Path) -> None:
+    """In processes of their own, which they are set for as a whole."""
+    program = [sys.executable, "-m", "vp3d_cli", "infer", str(DEMO), "--end", "1", "-q"]
+    one, three = tmp_path / "1.npz", tmp_path / "3.npz"
+    for path in (one, three):
+        subprocess.run([*program, "--threads", path.stem, "-o", path], check=True)
+    assert one.read_bytes() == three.read_bytes()
+    assert subprocess.run([*program, "--threads", "0"], capture_output=True).returncode == 2

@@ -86,6 +86,7 @@ def watcher_that_never_reads(live: Page, path: str = "/video") -> socket.socket:
     port = int(live.address.rsplit(":", 1)[1].rstrip("/"))
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.settimeout(_PATIENCE_S)
     client.connect(("127.0.0.1", port))
     client.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
     until(lambda: live.num_watchers == 1)
@@ -265,7 +266,7 @@ def test_a_watcher_that_takes_nothing_is_given_up(
             " HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
             "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nX:"
         )
-        with watcher_that_never_reads(live, path + upgrade * (path == "/poses")):
+        with watcher_that_never_reads(live, path + upgrade * (path == "/poses")) as raw:
             picture_, text = noise(0), "x" * 200_000
             end = time.monotonic() + _PATIENCE_S
             while live.num_watchers and time.monotonic() < end:
@@ -273,6 +274,9 @@ def test_a_watcher_that_takes_nothing_is_given_up(
                 live.send({"text": text})
                 time.sleep(0.01)
             assert live.num_watchers == 0
+            if path == "/video":  # of a WebSocket, its heartbeat may have found out before
+                with pytest.raises(ConnectionResetError):
+                    raw.makefile("rb").read()
 
 
 @pytest.mark.parametrize("path", ["/", "/live.js", "/video", "/poses"])
@@ -283,7 +287,7 @@ def test_a_watcher_that_takes_nothing_is_given_up(
         {"Origin": "null"},
         {"Origin": "http://127.0.0.1:1"},
         {"Host": "evil.example"},
-        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"},
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "image"},
     ],
 )
 def test_other_sites_see_nothing(served: Page, path: str, headers: dict[str, str]) -> None:
@@ -337,7 +341,6 @@ MACHINE = socket.gethostname()
             {
                 "Host": "localhost",
                 "Sec-Fetch-Site": "cross-site",
-                "Sec-Fetch-Mode": "navigate",
                 "Sec-Fetch-Dest": "document",
             },
             False,
@@ -346,7 +349,6 @@ MACHINE = socket.gethostname()
             {
                 "Host": "localhost",
                 "Sec-Fetch-Site": "cross-site",
-                "Sec-Fetch-Mode": "navigate",
                 "Sec-Fetch-Dest": "iframe",
             },
             True,

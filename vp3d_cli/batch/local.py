@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from vp3d_cli.batch.values import Answered, Event, Failed, Job, Lost, Moved, Said, Setup
-from vp3d_cli.cores import granted_cores, usable_cores
+from vp3d_cli.cores import granted_cores, thread_variables, usable_cores
 from vp3d_cli.errors import BackendUnavailableError, Vp3dError
 from vp3d_cli.types import Json
 
@@ -32,10 +32,6 @@ _LOAD_S = 600.0
 _LEAVE_S = 5.0
 # Workers in a row that may die while they load.
 _MAX_STILLBORN = 3
-# What libraries ask for the number of threads.
-_THREAD_VARIABLES = (
-    "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM",
-)  # fmt: skip
 # What Python and others ask for the folder of temporary files.
 _SCRATCH_VARIABLES = ("TMPDIR", "TEMP", "TMP")
 
@@ -299,7 +295,7 @@ def environment(device: str, count: int, cores: int | None = None) -> dict[str, 
     threads = max(1, (cores or granted_cores()) // count)
     if cores is None:
         threads = min(threads, usable_cores())
-    found = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
+    found = {**os.environ, **thread_variables(threads)}
     kind, _, index = device.partition(":")
     if kind == "cuda" and index:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")

@@ -15,6 +15,7 @@ import click
 
 from vp3d_cli import registry
 from vp3d_cli.cli import _console
+from vp3d_cli.cores import limit_threads
 from vp3d_cli.errors import OutputError
 from vp3d_cli.options import PARTS, QUALITIES
 
@@ -166,11 +167,27 @@ def detector_option(*names: str) -> Callable[[F], F]:
     )
 
 
-device_option = click.option(
-    "--device",
-    default="cpu",
-    show_default=True,
-    help="Where the networks run: cpu, cuda, cuda:1. movenet runs on the CPU only.",
+def _limit(_ctx: click.Context, _param: click.Parameter, threads: int | None) -> None:
+    if threads is not None:
+        limit_threads(threads)
+
+
+device_option = together(
+    click.option(
+        "--device",
+        default="cpu",
+        show_default=True,
+        help="Where the networks run: cpu, cuda, cuda:1. movenet runs on the CPU only.",
+    ),
+    click.option(
+        "--threads",
+        type=click.IntRange(1, 1024),
+        metavar="N",
+        expose_value=False,
+        is_eager=True,
+        callback=_limit,
+        help="Processor cores to use at most, of each worker in a batch.  [default: all]",
+    ),
 )
 
 less_work_options = together(

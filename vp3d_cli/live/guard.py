@@ -30,10 +30,9 @@ def refusal(headers: Mapping[str, str], bound_to: str) -> str | None:
     origin = headers.get("Origin")
     if origin is not None and _netloc(origin) != host.lower():
         return "pages of other sites may not watch"
-    if headers.get("Sec-Fetch-Site", "none") not in {"same-origin", "none"}:
-        is_link = headers.get("Sec-Fetch-Mode") == "navigate"
-        if not (is_link and headers.get("Sec-Fetch-Dest") == "document"):
-            return "pages of other sites may not watch"
+    is_own = headers.get("Sec-Fetch-Site", "none") in {"same-origin", "none"}
+    if not is_own and headers.get("Sec-Fetch-Dest") != "document":  # a link may lead here
+        return "pages of other sites may not watch"
     return None
 
 
