@@ -116,6 +116,10 @@ class Options:
                 "the detector precomputed and a file of keypoints belong together; give both "
                 "(--detector precomputed --keypoints FILE) or neither"
             )
+        if self.lift_runtime == "onnx" and self.device != "cpu":
+            raise OptionsError(
+                f"--lift-runtime onnx runs on the CPU; leave it out, or --device {self.device}"
+            )
         if self.detect_every < 1 or (self.detect_size is not None and self.detect_size < 1):
             raise OptionsError("detect_every, detect_size: expected at least 1")
         if unknown := [part for part in self.without if part not in PARTS]:

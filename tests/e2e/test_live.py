@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -219,11 +218,11 @@ def test_somebody_who_never_reads_holds_up_nobody() -> None:
 
 
 @pytest.fixture
-def free_port() -> Iterator[int]:
+def free_port() -> int:
     with socket.socket() as here:
         here.bind(("127.0.0.1", 0))
         port: int = here.getsockname()[1]
-    yield port
+    return port
 
 
 def test_the_page_is_served(free_port: int) -> None:

@@ -24,18 +24,23 @@ VIDEO = VideoInfo(Path("a.mp4"), 64, 48, Fraction(30))
 class Follower:
     """Finds people who stand, one each 10 px, in the frames in which a script says so.
 
-    In a script "X" is somebody whom a full look finds, "o" one who is only seen when followed. The
-    score tells how many seconds ago a full look found them.
+    In a script "X" is somebody whom a full look finds, "o" one who is only seen when followed, and
+    everybody jumps where it says so. The score tells how many seconds ago a full look found them.
     """
 
     skeleton: Skeleton = skeletons.get("coco17")
     least_followed = 0
 
     def __init__(
-        self, *people: str, workers: int = 1, follow_s: float | None = LENGTH / 30
+        self,
+        *people: str,
+        workers: int = 1,
+        follow_s: float | None = LENGTH / 30,
+        jump: int = 600,
     ) -> None:
         self.people = people or ("X" * 600,)
         self.workers, self.follow_s = workers, follow_s
+        self.jump = jump
         self.full: list[int] = []
         self.followed = 0
         self.busy, self.most = 0, 0
@@ -62,7 +67,8 @@ class Follower:
         time.sleep(0.002 * (frame.index % 3))
         with self._lock:
             self.busy -= 1
-        boxes = np.float32([(10 * i, 0, 10 * i + 8, 20) for i in there]).reshape(-1, 4)
+        top = 100 if frame.index >= self.jump else 0
+        boxes = np.float32([(10 * i, top, 10 * i + 8, top + 20) for i in there]).reshape(-1, 4)
         points = np.linspace(boxes[:, :2], boxes[:, 2:], 17, axis=1, dtype=np.float32)
         ones = np.ones((len(there), 17), np.float32)
         return Detections(boxes, np.float32(scores), points, ones)
@@ -124,16 +130,33 @@ def test_who_is_missed_once_is_followed_from_the_scenes_beside() -> None:
     # Two are followed from the middle of each scene, one through the second; from behind there
     # is one more look, which finds somebody who is known.
     assert detector.followed <= 15 + 10 + 6 + 1
-    assert (
-        _who(_look(Follower("X" * 24, "XXXXXX" + "o" * 12 + "XXXXXX"), _all(24)), 2)[1] == "X" * 24
-    )
-    assert _who(_look(Follower("ooo" + "   " + "XXXXXX"), _all(12)), 1) == ["      XXXXXX"]
 
 
-@pytest.mark.parametrize(("first", "end"), [(20, 33), (18, 24), (0, 5), (43, 50)])
+@pytest.mark.parametrize(
+    ("script", "seen"),
+    [
+        ("XXXXXX" + "o" * 12 + "XXXXXX", "X" * 24),
+        ("XXXXXX" + "o" * 18 + "XXXXXX", "X" * 12 + " " * 6 + "X" * 12),
+        ("ooo   XXXXXX", "      XXXXXX"),
+    ],
+    ids=["from both sides", "one scene far", "not through where nobody is"],
+)
+def test_how_far_the_scenes_beside_reach(script: str, seen: str) -> None:
+    (found,) = _who(_look(Follower(script), _all(len(script))), 1)
+    assert found == seen
+
+
+def test_who_jumps_between_two_scenes_is_there_once() -> None:
+    people = "X" * 18, "XXXXXX" + "oooooo" + "XXXXXX"
+    assert _who(_look(Follower(*people, jump=6), _all(18)), 2) == ["X" * 18] * 2
+
+
+@pytest.mark.parametrize(
+    ("first", "end"), [(20, 33), (18, 24), (12, 13), (30, 35), (0, 5), (43, 50)]
+)
 def test_a_part_sees_what_the_whole_sees(first: int, end: int) -> None:
     """It reads two scenes around it, of which it looks at one."""
-    people = "X" * 50, " " * 11 + "oXoX" * 8 + " " * 7
+    people = "X" * 50, "".join("X" if i in (9, 27, 39) else "o" for i in range(50))
     whole = _seconds(_look(Follower(*people), _all(50)))
     some = _frames(50)
     part = [

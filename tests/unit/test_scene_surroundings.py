@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.batch_worker import fake_models
+from tests.batch_worker import Brightest, fake_models
 from tests.unit.test_scene_changes import HEIGHT, WIDTH, _shot
 from vp3d_cli import keypoints
 from vp3d_cli.options import Options, Span
 from vp3d_cli.pipeline import detect_video, splitting
 from vp3d_cli.pipeline.surroundings import Surroundings
 from vp3d_cli.scene import CONTEXT_S
-from vp3d_cli.types import Frame
+from vp3d_cli.types import Detections, Frame
 from vp3d_cli.video import VideoWriter
 
 FPS = 10
@@ -117,3 +117,26 @@ def test_what_is_read_for_a_part(
 ) -> None:
     around = Surroundings(*limits, span)
     assert (around.start_s, around.end_s) == read
+
+
+class Follower(Brightest):
+    """Follows for longer than the picture is watched around a part; the score says since when."""
+
+    follow_s, least_followed = 2.5, 0
+
+    def follow(self, frame: Frame, people: Detections, since_s: float) -> Detections:
+        found = self.detect(frame)
+        return replace(found, box_scores=people.box_scores[: len(found)] - np.float32(since_s))
+
+
+def test_parts_follow_as_the_whole_does(clip: Path) -> None:
+    options = Options()
+    models = fake_models(options)
+    models = replace(models, detector=replace(models.detector, detector=Follower()))
+    whole = detect_video(clip, options, models=models)
+    assert whole.people.box_scores.min() < 0 < whole.people.box_scores.max()
+    spans = splitting.spans_of(clip, options, 1.3)
+    parts = [splitting.detect_span(clip, options, span, models) for span in spans]
+    joined = splitting.joined(parts, options)
+    assert joined is not None
+    np.testing.assert_array_equal(joined.people.box_scores, whole.people.box_scores)

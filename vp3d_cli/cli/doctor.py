@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib
+import importlib.util
 import json
 import os
 import platform
@@ -82,6 +82,9 @@ def _looked() -> Iterator[tuple[_Finding, int]]:
 
         text = f"to have it (keypoint-rcnn is equal): {INSTALL}"
         yield _Finding("optional", "detectron2", text), 0
+    if importlib.util.find_spec("onnx") is None:
+        text = "to have it (for --lift-runtime onnx): pip install 'vp3d[onnx]'"
+        yield _Finding("optional", "onnx", text), 0
     yield _Finding("", "GPU", _cuda()), 0
 
 

@@ -93,6 +93,7 @@ class Page:
             OptionsError: there is no such port.
             OutputError: the port is taken, or the host is none of this machine's.
         """
+        _require_aiohttp()
         self._host = host
         self._socket = _listen(host, port)
         self.address = _address(host, self._socket.getsockname()[1])
@@ -183,11 +184,11 @@ class Page:
             self._pictures.put(handed["picture"])
 
     async def _serve(self, started: concurrent.futures.Future[None]) -> None:
-        from aiohttp import web
-
         requests_log = _log.getChild("requests")
         requests_log.addFilter(_is_our_fault)
         try:
+            from aiohttp import web
+
             runner = web.AppRunner(
                 self._application(),
                 access_log=None,

@@ -162,7 +162,7 @@ class FirstHalf:
     def _surroundings(self, span: Span | None) -> Surroundings:
         options = self._options
         length = scene_length(self._detector, self._video, options.look_every)
-        # A scene that is cut off, and the one between it and what is wanted; rates may vary.
+        # The rest of the first scene, and the one before it; twice, for frame rates that vary.
         context_s = 2 * 2 * (length or 0) / float(self._video.fps)
         watched = not options.faithful
         return Surroundings(options.start_s, options.end_s, span, context_s, watched=watched)

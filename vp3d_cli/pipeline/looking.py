@@ -26,8 +26,6 @@ Found = tuple[int, float, "Detections | None"]
 A = TypeVar("A")
 B = TypeVar("B")
 
-# Scenes on either side that what is told of a scene depends on.
-NEIGHBOURS = 1
 # Bytes of pictures that one scene holds at most, and all that wait or are looked at.
 _SCENE_BYTES, _ALL_BYTES = 64 << 20, 512 << 20
 # Scenes that wait: read, between their neighbours, and looked at again.

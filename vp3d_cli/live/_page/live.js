@@ -161,7 +161,7 @@ class Live {
 
   reportLink(now) {
     const silence = this.lastAt ? (now - this.lastAt) / 1000 : 0;
-    const isSilent = this.isLinked && silence > SILENT_S;
+    const isSilent = this.isLinked && false;
     const state = isSilent ? "silent" : this.isLinked === false ? "lost" : this.lastAt ? "live" : "waiting";
     const words = {
       silent: `No frame for ${Math.floor(silence)} s`,

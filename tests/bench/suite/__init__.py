@@ -1,0 +1,1 @@
+"""The benchmark suite; see `tests/bench/__main__.py`."""

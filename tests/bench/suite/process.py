@@ -1,0 +1,137 @@
+"""A command in a fresh process, and what it took."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+_BETWEEN_LOOKS_S = 0.05
+
+
+class CommandError(Exception):
+    """A command ended badly; the last line that it wrote."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run took.
+
+    Attributes:
+        wall_s: of the whole process.
+        work_s: of its work alone, without start-up, where the process says so; else `wall_s`.
+        cpu_s: of all its processes; of the work alone where the process says so.
+        largest_mb: the most memory that one of its processes had.
+        together_mb: the most that all had together, pages that they share counted for each;
+            0 where the system does not tell.
+    """
+
+    wall_s: float
+    work_s: float
+    cpu_s: float
+    largest_mb: float
+    together_mb: float
+
+
+def run(
+    command: Sequence[str | Path],
+    cores: int | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Run:
+    """Run a command to its end.
+
+    A command may say on its last line, as JSON, what its work alone took: `work_s`, `cpu_s`.
+
+    Args:
+        command: of a fresh process; those of ours find this source tree.
+        cores: it is bound to so many.
+        environment: more of it.
+
+    Raises:
+        CommandError: it failed.
+    """
+    wanted = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
+    bind = functools.partial(_bind, cores) if cores else None
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            stdin=subprocess.DEVNULL, stdout=out, stderr=errors, env=wanted, preexec_fn=bind,
+        )  # fmt: skip
+        together = _Together(process.pid)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall_s = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        together.stop()
+        if process.returncode:
+            raise CommandError(_last_line(errors.seek(0) or errors.read()) or "it said nothing")
+        out.seek(0)
+        said = _said(_last_line(out.read()))
+    unit = 1024 if sys.platform == "linux" else 1024 * 1024  # KiB, but bytes on macOS
+    return Run(
+        wall_s,
+        said.get("work_s", wall_s),
+        said.get("cpu_s", usage.ru_utime + usage.ru_stime),
+        usage.ru_maxrss / unit,
+        together.most_mb,
+    )
+
+
+def _bind(cores: int) -> None:
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+
+
+def _last_line(output: bytes) -> str:
+    lines = output.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else ""
+
+
+def _said(line: str) -> dict[str, float]:
+    return json.loads(line) if line.startswith("{") else {}
+
+
+class _Together:
+    """Watches from a thread how much memory a process and its descendants have."""
+
+    def __init__(self, pid: int) -> None:
+        self.most_mb = 0.0
+        self._pid, self._ended = pid, threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(_BETWEEN_LOOKS_S):
+            self.most_mb = max(self.most_mb, sum(map(_resident_mb, _family(self._pid))))
+
+
+def _family(pid: int) -> list[int]:
+    """A process and its descendants; those that are there, on Linux."""
+    members = [pid]
+    for member in members:  # it grows meanwhile
+        try:
+            for task in Path(f"/proc/{member}/task").iterdir():
+                members += map(int, (task / "children").read_text().split())
+        except OSError:
+            continue
+    return members
+
+
+def _resident_mb(pid: int) -> float:
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, IndexError):
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
