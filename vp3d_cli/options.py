@@ -67,6 +67,7 @@ class Options:
             and followed in between; "fast": that, in every second frame. None: "balanced" for
             movenet, "best" for Mask R-CNN.
         half: half precision on a GPU.
+        hwaccel: ffmpeg's name of a hardware decoder, or "auto"; the pictures stay the same.
         keypoints: file for the detector `precomputed`.
         skeleton_in, causal: of a lifter in VideoPose3D's layout, which cannot say.
         without: names of `PARTS` that are left out.
@@ -94,6 +95,7 @@ class Options:
     detect_every: int = 1
     quality: str | None = None
     half: bool = False
+    hwaccel: str | None = None
     keypoints: Path | None = None
     skeleton_in: str | None = None
     causal: bool | None = None
@@ -193,6 +195,7 @@ class Options:
     def to_json(self) -> Json:
         """What changes the numbers, for the result's metadata; file names without folders."""
         values = dataclasses.asdict(self)
+        del values["hwaccel"]
         values["lifter"] = Path(self.lifter).name
         values["keypoints"] = self.keypoints.name if self.keypoints else None
         return values

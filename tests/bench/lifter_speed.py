@@ -186,8 +186,8 @@ def memory() -> list[dict[str, Any]]:
 
 
 def grown(runtime: str, frames: int) -> dict[str, float]:
-    """Of the paper's network on one person, in a process of its own."""
-    lifter = load(LIFTERS[0], runtime)
+    """Of the bundled lifter on one person, in a process of its own."""
+    lifter = load(LIFTERS[1], runtime)
     sequence = poses(lifter.config, frames)
     lifter.predict([sequence[: 2 * room.CHUNK]])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -326,8 +326,13 @@ def test_odd_messages_are_shown_without_complaint(watched: Watched, camera: Came
         person | {"joints_3d": [nowhere, *person["joints_3d"][1:]], "scores_2d": [None] * 17},
         person | {"root_camera": nowhere},
     ]
-    for given in odd:
+    missing = {1: slice(0, 17), 2: slice(0, 1)}
+    for number, given in enumerate(odd):
         _fed(page, 3 * [whole | {"people": [given]}])
+        if number in missing:
+            gone = np.zeros(17, bool)
+            gone[missing[number]] = True
+            np.testing.assert_array_equal(np.isnan(_newest(page, 0)).all(-1), gone)
         page.evaluate("vp3d.report()")
         page.wait_for_timeout(60)
     assert np.isfinite(_newest(page, 0)).all()  # nowhere: beside, not missing

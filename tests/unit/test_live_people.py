@@ -48,16 +48,12 @@ class Scripted:
         seen = [_sighting(*p) for person in self._people if (p := person(frame.index))]
         return _joined(seen) if seen else Detections.empty(17)
 
-    def follow(self, frame: Frame, people: Detections, since_s: float) -> Detections | None:
+    def follow(self, frame: Frame, people: Detections, since_s: float) -> Detections:
+        """Those who are still there, in another order."""
         self.looks.append(f"{len(people)}")
         seen = [_sighting(*p) for person in self._people if (p := person(frame.index))]
-        found = []
-        for box in people.boxes:
-            near = [s for s in seen if abs(s.boxes[0, 0] - box[0]) < 30]
-            if not near:
-                return None
-            found.append(near[0])
-        return _joined(found)
+        near = [s for s in seen if np.abs(people.boxes[:, 0] - s.boxes[0, 0]).min() < 30]
+        return _joined(near[::-1]) if near else Detections.empty(17)
 
 
 def _sighting(x: float, height: float, score: float) -> Detections:

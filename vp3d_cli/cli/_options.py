@@ -213,6 +213,12 @@ less_work_options = together(
         "Mask R-CNN]",
     ),
     click.option("--half", is_flag=True, help="keypoint-rcnn: half precision, on a GPU."),
+    click.option(
+        "--hwaccel",
+        metavar="NAME",
+        help="Let hardware decode the video: a name that `ffmpeg -hwaccels` prints, or auto for "
+        "one that works, if any.",
+    ),
 )
 
 span_options = together(

@@ -153,10 +153,13 @@ class _Live:
     def watch(self, capture: Capture, told: Callable[[Numbers], None] | None) -> Numbers:
         """Until the source ends, or as long as the options say."""
         options = self._options
-        if options.seconds is not None and not options.every_frame:
-            capture.until_s = monotonic() + options.seconds
+        until_s: float | None = None
         for number, captured in enumerate(capture, 1):
-            if options.seconds is not None and captured.frame.time_s >= options.seconds:
+            if options.seconds is not None and until_s is None:
+                until_s = captured.frame.time_s + options.seconds
+                if not options.every_frame:  # also where nothing comes any more
+                    capture.until_s = monotonic() + options.seconds
+            if until_s is not None and captured.frame.time_s >= until_s:
                 break
             self._show(captured)
             self._report(told)

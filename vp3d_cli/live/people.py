@@ -164,12 +164,12 @@ class People:
             return False
         if any(person.missed for person in people):
             return False
-        found = detector.follow(
-            frame, _joined([person.seen for person in people]), frame.time_s - self._last_s
-        )
-        if found is None:
+        everybody = _joined([person.seen for person in people])
+        found = detector.follow(frame, everybody, frame.time_s - self._last_s)
+        pairs = self._pairs(found)
+        if len(pairs) < len(people):
             return False
-        for row, person in enumerate(people):
+        for person, row in pairs:
             person.see(found.select([row]), frame.time_s)
         self._followed += 1
         return True

@@ -131,7 +131,9 @@ class FirstHalf:
         options, seen = self._options, _Seen()
         every = options.look_every
         around = self._surroundings(span)
-        with VideoReader(self._path, around.start_s, around.end_s, on_decoded) as reader:
+        with VideoReader(
+            self._path, around.start_s, around.end_s, on_decoded, options.hwaccel
+        ) as reader:
             info = reader.info
             _log.debug("reading %d x %d at %.4g frames/s", info.width, info.height, float(info.fps))
             total = _frames_expected(info, around.wanted_start_s, around.wanted_end_s)

@@ -15,6 +15,7 @@ import numpy as np
 
 from vp3d_cli.errors import NoFramesError, VideoError
 from vp3d_cli.types import Frame, Image
+from vp3d_cli.video.hardware import hardware_options
 from vp3d_cli.video.opening import input_options
 from vp3d_cli.video.probing import MAX_STRETCH, probe
 from vp3d_cli.video.program import Program, ffmpeg_path, file_url, has_fps_mode
@@ -117,6 +118,7 @@ class VideoReader:
         start_s: float | None = None,
         end_s: float | None = None,
         on_decoded: Callable[[int], None] | None = None,
+        hwaccel: str | None = None,
     ) -> None:
         """Probe the file.
 
@@ -125,9 +127,11 @@ class VideoReader:
             start_s: skip the frames shown before it, seconds. They are decoded, to count them.
             end_s: stop at the first frame shown at or after it, seconds.
             on_decoded: told, in another thread, how many frames were decoded, skipped ones too.
+            hwaccel: ffmpeg's name of a hardware decoder, "auto" for whichever is there.
 
         Raises:
             VideoError: it cannot be read, or `start_s` is not before `end_s`.
+            BackendUnavailableError: the hardware decoder does not work here.
         """
         if start_s is not None and end_s is not None and start_s >= end_s:
             raise VideoError(f"{path}: the start ({start_s:g} s) must lie before {end_s:g} s")
@@ -136,6 +140,7 @@ class VideoReader:
         self.warning: str | None = None
         self._start_s = None if start_s is None else float(start_s)  # numpy's repr is no number
         self._end_s = end_s
+        self._hardware = hardware_options(path, hwaccel)
         self._stamps = _Stamps(self._start_s, float(1 / self.info.fps), on_decoded)
         self._program: Program | None = None
         self._ended = False
@@ -188,7 +193,8 @@ class VideoReader:
         width, height = self.info.width, self.info.height
         modern = has_fps_mode(ffmpeg_path())
         # PyAV chose the first video stream that is no cover picture; so does V
-        stream = ffmpeg.input(file_url(self.info.path), **input_options(self.info.path))["V:0"]
+        options = input_options(self.info.path) | self._hardware
+        stream = ffmpeg.input(file_url(self.info.path), **options)["V:0"]
         stream = stream.filter("showinfo", **({"checksum": 0} if modern else {}))
         if self._start_s is not None:
             stream = stream.filter("select", f"gte(t,{self._start_s!r})")
