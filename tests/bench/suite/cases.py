@@ -85,7 +85,7 @@ class Workshop:
 
 def startup(shop: Workshop) -> Iterator[Case]:
     """From nothing to the end, on one frame."""
-    video, known, pose = shop.found(shop.clip(None, seconds=0))
+    _, known, pose = shop.found(shop.clip(None, seconds=0))
     out = shop.folder
     for name, arguments in {
         "`vp3d --help`": ["--help"],

@@ -6,7 +6,6 @@ import functools
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -30,9 +29,9 @@ class Run:
         wall_s: of the whole process.
         work_s: of its work alone, without start-up, where the process says so; else `wall_s`.
         cpu_s: of all its processes; of the work alone where the process says so.
-        largest_mb: the most memory that one of its processes had.
-        together_mb: the most that all had together, pages that they share counted for each;
-            0 where the system does not tell.
+        largest_mb: the most memory that one of its processes had; 0 where the system does not
+            tell.
+        together_mb: the most that all had together, pages that they share counted for each.
     """
 
     wall_s: float
@@ -76,12 +75,11 @@ def run(
             raise CommandError(_last_line(errors.seek(0) or errors.read()) or "it said nothing")
         out.seek(0)
         said = _said(_last_line(out.read()))
-    unit = 1024 if sys.platform == "linux" else 1024 * 1024  # KiB, but bytes on macOS
     return Run(
         wall_s,
         said.get("work_s", wall_s),
         said.get("cpu_s", usage.ru_utime + usage.ru_stime),
-        usage.ru_maxrss / unit,
+        together.largest_mb,
         together.most_mb,
     )
 
@@ -103,7 +101,7 @@ class _Together:
     """Watches from a thread how much memory a process and its descendants have."""
 
     def __init__(self, pid: int) -> None:
-        self.most_mb = 0.0
+        self.most_mb = self.largest_mb = 0.0
         self._pid, self._ended = pid, threading.Event()
         self._thread = threading.Thread(target=self._watch)
         self._thread.start()
@@ -114,7 +112,9 @@ class _Together:
 
     def _watch(self) -> None:
         while not self._ended.wait(_BETWEEN_LOOKS_S):
-            self.most_mb = max(self.most_mb, sum(map(_resident_mb, _family(self._pid))))
+            memory = [_memory_mb(pid) for pid in _family(self._pid)]
+            self.most_mb = max(self.most_mb, sum(now for now, _ in memory))
+            self.largest_mb = max(self.largest_mb, *(most for _, most in memory))
 
 
 def _family(pid: int) -> list[int]:
@@ -129,9 +129,12 @@ def _family(pid: int) -> list[int]:
     return members
 
 
-def _resident_mb(pid: int) -> float:
+def _memory_mb(pid: int) -> tuple[float, float]:
+    """What a process has, and the most that it had; the usage of `wait4` has its parent's too."""
     try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except (OSError, IndexError):
-        return 0.0
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0.0, 0.0
+    kib = {name: rest.split()[0] for name, _, rest in (line.partition(":") for line in lines)
+           if name in ("VmRSS", "VmHWM")}  # fmt: skip
+    return int(kib.get("VmRSS", 0)) / 1024, int(kib.get("VmHWM", 0)) / 1024
