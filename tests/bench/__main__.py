@@ -44,6 +44,7 @@ def main() -> None:
         shop = Workshop(folder, seconds, asked.quick, asked.peer_venv)
         about = machine.describe()
         cases = [case for part in asked.only for case in PARTS[part](shop)]
+        shop.make_all()
         measured = measure(list(dict.fromkeys(cases)), rounds, shop)
     rows, compared = table.rows(measured), table.ratios(measured)
     answer = {"machine": about, "rows": rows, "ratios": compared, "skipped": shop.skipped}

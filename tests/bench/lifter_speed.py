@@ -172,14 +172,8 @@ def memory() -> list[dict[str, Any]]:
     """MiB that the process's peak grows by while it lifts, and the arrays that must."""
     rows = []
     for runtime, frames in itertools.product(registry.names("lift.runtimes"), MEMORY_FRAMES):
-        command = [
-            sys.executable,
-            "-m",
-            "tests.bench.lifter_speed",
-            "--grown",
-            runtime,
-            str(frames),
-        ]
+        program = [sys.executable, "-m", "tests.bench.lifter_speed"]
+        command = [*program, "--grown", runtime, str(frames)]
         answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         rows.append({"runtime": runtime, "frames": frames, **json.loads(answer)})
     return rows

@@ -18,13 +18,15 @@ from tests import videopose3d_files
 from tests.factories import make_track2d, make_video
 from tests.unit.test_lift_folding import trained
 from vp3d_cli import registry
-from vp3d_cli.errors import BackendUnavailableError
+from vp3d_cli.errors import BackendUnavailableError, OptionsError
 from vp3d_cli.lift import lifter as room
 from vp3d_cli.lift.checkpoint import Checkpoint, build_models
 from vp3d_cli.lift.config import LifterConfig
 from vp3d_cli.lift.lifter import Lifter
 from vp3d_cli.lift.loading import load_lifter
 from vp3d_cli.lift.runtimes._base import in_threads
+from vp3d_cli.options import Options
+from vp3d_cli.results import load_result
 from vp3d_cli.types import Camera, Float, Track3D
 
 RUNTIMES = registry.names("lift.runtimes")
@@ -96,18 +98,23 @@ def test_lifting_goes_on_as_trained() -> None:
 
 
 def test_progress_counts_every_frame_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "CHUNK", 151)
+    monkeypatch.setattr(room, "CHUNK", 200)
     for flip in (True, False):
         told: list[int] = []
-        sequences = [np.zeros((n, 17, 3), np.float32) for n in (331, 7, 1)]
+        sequences = [np.zeros((n, 17, 3), np.float32) for n in (331, 155, 1)]
         load_lifter("bundled").predict(sequences, told.append, flip=flip)
-        assert sum(told) == 339
+        assert sum(told) == 487
         assert len(told) > 2
 
 
 def test_onnx_runs_on_the_cpu_only() -> None:
     with pytest.raises(BackendUnavailableError, match="CPU only; use --lift-runtime torch"):
         load_lifter("bundled", device="cuda", runtime="onnx")
+
+
+def test_options_tell_it_before_anything_is_loaded() -> None:
+    with pytest.raises(OptionsError, match="leave it out, or --device cuda"):
+        Options(lift_runtime="onnx", device="cuda")
 
 
 def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,6 +139,23 @@ lifter.predict([np.zeros((9, 17, lifter.config.features), np.float32)])
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_commands_lift_without_loading_pytorch(tmp_path: Path) -> None:
+    demo = Path(__file__).parents[2] / "examples" / "demo.mp4"
+    asked = ["infer", str(demo), "--end", "0.2", "--lift-runtime", "onnx", "--quiet"]
+    program = f"""
+import sys
+from vp3d_cli.cli.main import main
+sys.argv = ["vp3d", *{asked!r}, "--out", "pose.npz"]
+try:
+    main()
+except SystemExit as end:
+    assert not end.code
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)
+    assert load_result(tmp_path / "pose.npz").provenance["options"]["lift_runtime"] == "onnx"
 
 
 def test_threads_answer_in_order_and_few_items_are_held() -> None:

@@ -8,6 +8,7 @@ import tracemalloc
 from itertools import islice, pairwise
 from pathlib import Path
 
+import cv2
 import pytest
 
 from tests.streams import DEMO, jpegs, streaming
@@ -119,6 +120,27 @@ def test_a_camera_that_is_not_there_is_told_at_once(monkeypatch: pytest.MonkeyPa
     with Capture(source_of("7")) as capture, pytest.raises(VideoError) as caught:
         capture.wait()
     assert str(caught.value) == "camera 7 does not exist; there are 0, 2"
+
+
+def test_a_camera_that_is_unplugged_is_opened_again(
+    small: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """OpenCV reads a file in place of a camera: it ends as one that is unplugged."""
+    opened: list[int] = []
+
+    def plugged(number: int) -> cv2.VideoCapture:
+        opened.append(number)
+        return cv2.VideoCapture(str(small))
+
+    monkeypatch.setattr(camera, "_opened", plugged)
+    with Capture(source_of("3"), every_frame=True) as capture:
+        seen = [captured.frame for captured in islice(capture, 20)]
+    assert [frame.index for frame in seen] == list(range(20))
+    assert seen[0].image.shape == (90, 160, 3)
+    times = [frame.time_s for frame in seen]
+    assert times == sorted(times)
+    assert opened == [3, 3]
+    assert "camera 3 is lost (it ended); opening it again" in caplog.text
 
 
 def test_an_address_where_nothing_is_is_told_at_once() -> None:

@@ -171,7 +171,7 @@ def test_smoothing_calms_who_stands_still_and_lags_little_behind_who_moves() -> 
     noise = np.random.default_rng(0).normal(0, 3, keypoints.shape).astype(np.float32)
     calm = watched(Motion(lifter, COCO, VIDEO, CAMERA), still + noise, scores, range(90))
     found = np.stack([calm[i].sighted.keypoints for i in range(30, 90)])
-    assert found.std(0).mean() < 0.6 * 3
+    assert found.std(0).mean() < 0.8 * 3
     fast = still + 20 * np.arange(90, dtype=np.float32)[:, None, None]  # 600 px/s
     moved = watched(Motion(lifter, COCO, VIDEO, CAMERA), fast, scores, range(90))
     behind = fast[89] - moved[89].sighted.keypoints

@@ -131,6 +131,24 @@ def test_a_reader_who_sleeps_loses_the_oldest_lines_and_holds_up_nobody(
     assert len(indices) + lines.num_lost == 300
 
 
+def test_what_is_to_come_is_never_lost(pipe: tuple[int, int]) -> None:
+    _, writing = pipe
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"\n" * 4096)
+    os.set_blocking(writing, True)
+    lines = Lines(writing)
+    lines.send(frame(0))  # is being written, and stays so
+    while lines._lines:
+        time.sleep(0.001)
+    lines.send(OPENING)
+    for index in range(100):
+        lines.send(frame(index))
+    assert b'"schema"' in lines._lines[0]
+    assert lines.num_lost == 71
+
+
 def test_who_must_have_every_line_is_waited_for(pipe: tuple[int, int]) -> None:
     reading, writing = pipe
     lines, crowd = Lines(writing, wait=True), [moving(i) for i in range(6)]

@@ -58,8 +58,10 @@ def _place(text: str | None, host: str | None = None) -> tuple[str, int] | None:
     metavar="HOST:PORT",
     help="Send Open Sound Control: /vp3d/person/ID/joint/NAME x y z, in metres.",
 )
-@click.option("--seconds", type=Number(min=0, min_open=True), help="End after so many.")
-@click.option("--frames", type=click.IntRange(min=1), help="End after so many.")
+@click.option(
+    "--seconds", type=Number(min=0, min_open=True), metavar="N", help="End after so many."
+)
+@click.option("--frames", type=click.IntRange(min=1), metavar="N", help="End after so many.")
 @click.option("--loop", is_flag=True, help="A file: begin again at its end.")
 @click.option(
     "--every-frame",

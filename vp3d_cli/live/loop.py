@@ -232,6 +232,7 @@ class _Live:
             return
         lost = self._outputs.losses()
         if capture.num_losses:
-            lost.append(f"the source broke off {capture.num_losses} times")
+            times = "once" if capture.num_losses == 1 else f"{capture.num_losses} times"
+            lost.append(f"the source was lost {times}")
         clauses = "".join(f"; {clause}" for clause in lost)
         _log.info("%.1f s, %d frames: %s%s", whole.lasted_s, whole.frames, whole, clauses)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.bench.suite import process
-from tests.bench.suite.clips import MOST_PEOPLE, SIZES, Clip, make
+from tests.bench.suite.clips import MOST_PEOPLE, SIZES, Clip, make, path_of
 from vp3d_cli.cores import granted_cores
 from vp3d_cli.options import QUALITIES
 
@@ -65,22 +65,34 @@ class Workshop:
     quick: bool = False
     peer_venv: Path | None = None
     skipped: list[str] = field(default_factory=list)
+    # Those that are needed, and whether their keypoints and poses are too.
+    _clips: dict[Clip, bool] = field(default_factory=dict)
 
     def clip(self, people: int | None, size: str = "720p", seconds: float | None = None) -> Clip:
         return Clip(size, people, self.seconds if seconds is None else seconds)
 
     def file(self, clip: Clip) -> Path:
-        return make(clip, self.folder)
+        """The clip, once `make_all` was there."""
+        self._clips.setdefault(clip, False)
+        return path_of(clip, self.folder)
 
     def found(self, clip: Clip) -> tuple[Path, Path, Path]:
-        """The clip, its keypoints and its poses."""
-        video = self.file(clip)
-        known, pose = video.with_suffix(".keypoints.npz"), video.with_suffix(".pose.npz")
-        if not known.exists():
-            process.run([*VP3D, "detect", video, "-q", "-o", known])
-        if not pose.exists():
-            process.run([*VP3D, "lift", known, "-q", "-o", pose])
-        return video, known, pose
+        """The clip, its keypoints and its poses, likewise."""
+        self._clips[clip] = True
+        video = path_of(clip, self.folder)
+        return video, video.with_suffix(".keypoints.npz"), video.with_suffix(".pose.npz")
+
+    def make_all(self) -> None:
+        """Make the files that were asked for and are not there."""
+        for clip, is_found in self._clips.items():
+            make(clip, self.folder)
+            if not is_found:
+                continue
+            video, known, pose = self.found(clip)
+            if not known.exists():
+                process.run([*VP3D, "detect", video, "-q", "-o", known])
+            if not pose.exists():
+                process.run([*VP3D, "lift", known, "-q", "-o", pose])
 
 
 def startup(shop: Workshop) -> Iterator[Case]:

@@ -50,17 +50,26 @@ class Clip:
         return max(1, round(FPS * self.length_s))
 
 
+def path_of(clip: Clip, folder: Path) -> Path:
+    """Where the file of a clip lies."""
+    return folder / f"{_kind(clip)}_{clip.num_frames}.mp4"
+
+
 def make(clip: Clip, folder: Path) -> Path:
-    """The file of a clip, made in `folder` where it is not there yet."""
-    kind = f"{clip.people or 'example'}_{clip.size}"
-    unit = folder / f"{kind}.unit.mp4"
+    """The file of a clip, made where it is not there yet."""
+    path = path_of(clip, folder)
+    if path.exists():
+        return path
+    unit = folder / f"{_kind(clip)}.unit.mp4"
     if not unit.exists():
         _ffmpeg(["-i", EXAMPLE, "-an", "-filter_complex", _filters(clip), *_ENCODER], unit)
-    path = folder / f"{kind}_{clip.num_frames}.mp4"
-    if not path.exists():
-        repeat = ["-stream_loop", "-1", "-i", unit, "-c", "copy"]
-        _ffmpeg([*repeat, "-frames:v", str(clip.num_frames)], path)
+    repeat = ["-stream_loop", "-1", "-i", unit, "-c", "copy"]
+    _ffmpeg([*repeat, "-frames:v", str(clip.num_frames)], path)
     return path
+
+
+def _kind(clip: Clip) -> str:
+    return f"{clip.people or 'example'}_{clip.size}"
 
 
 def _ffmpeg(arguments: list[str | Path], path: Path) -> None:

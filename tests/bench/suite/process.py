@@ -118,15 +118,21 @@ class _Together:
 
 
 def _family(pid: int) -> list[int]:
-    """A process and its descendants; those that are there, on Linux."""
+    """A process and its descendants, on Linux; not one that has yet to become another program."""
     members = [pid]
     for member in members:  # it grows meanwhile
         try:
+            own = _command_line(member)
             for task in Path(f"/proc/{member}/task").iterdir():
-                members += map(int, (task / "children").read_text().split())
+                children = map(int, (task / "children").read_text().split())
+                members += [child for child in children if _command_line(child) != own]
         except OSError:
             continue
     return members
+
+
+def _command_line(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def _memory_mb(pid: int) -> tuple[float, float]:

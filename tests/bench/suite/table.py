@@ -7,12 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from tests.bench.suite.cases import SUMMED, Case
 from tests.bench.suite.clips import Clip
 from tests.bench.suite.process import Run
+from vp3d_cli.types import Double
 
 Measured = Mapping[Case, Sequence[Run]]
 Row = dict[str, Any]
+# Seconds and CPU seconds by what was measured and on which clip.
+Took = Mapping[tuple[str, "Clip | None"], Double]
 
 
 def rows(measured: Measured) -> list[Row]:
@@ -40,34 +45,43 @@ def _row(case: Case, runs: Sequence[Run]) -> Row:
 
 
 def ratios(measured: Measured) -> list[Row]:
-    """How the time of end to end, models loaded, stands to what it is compared with.
+    """How end to end, models loaded, stands to what it is compared with, in time and CPU time.
 
-    Loading is measured on one frame. Above 1: end to end is the slower one.
+    Loading is measured on one frame. Above 1: end to end takes more.
     """
     known = {
-        (case.name, case.clip): statistics.median(run.work_s for run in runs)
+        (case.name, case.clip): np.median([(run.work_s, run.cpu_s) for run in runs], axis=0)
         for case, runs in measured.items()
         if case.part == "ratios"
     }
-    loading_s = [s for (_, clip), s in known.items() if clip and clip.num_frames == 1]
+    loading = [took for (_, clip), took in known.items() if clip and clip.num_frames == 1]
     found = []
-    for (name, clip), whole_s in known.items():
+    for (name, clip), whole in known.items():
         if name != "`vp3d infer`" or clip is None or clip.num_frames == 1:
             continue
-        ours_s = max(0.0, whole_s - loading_s[0])
-        for other, seconds in _others(known, clip):
-            compared = {"clip": clip.name, "to": other, "seconds": ours_s, "other_s": seconds}
-            found.append(compared | {"ratio": ours_s / seconds})
+        ours = np.maximum(0, whole - loading[0])
+        for other, took in _others(known, clip):
+            ratio, cpu_ratio = (ours / took).tolist()
+            found.append(
+                {
+                    "clip": clip.name,
+                    "to": other,
+                    "seconds": float(ours[0]),
+                    "other_s": float(took[0]),
+                    "ratio": ratio,
+                    "cpu_ratio": cpu_ratio,
+                }
+            )
     return found
 
 
-def _others(known: Mapping[tuple[str, Clip | None], float], clip: Clip) -> list[tuple[str, float]]:
+def _others(known: Took, clip: Clip) -> list[tuple[str, Double]]:
     """What there is to compare with on a clip."""
-    others = [("the plain sum of the stages", sum(known[stage, clip] for stage in SUMMED))]
+    others = [("the plain sum of the stages", np.sum([known[s, clip] for s in SUMMED], axis=0))]
     names = {"detect": "the detector alone", "plain": "the plain version, one core"}
-    for (name, where), seconds in known.items():
+    for (name, where), took in known.items():
         if where == clip and (name in names or name.startswith("MediaPipe")):
-            others.append((names.get(name, name), seconds))
+            others.append((names.get(name, name), took))
     return others
 
 
@@ -80,10 +94,11 @@ def markdown(machine: Row, all_rows: Sequence[Row], compared: Sequence[Row]) -> 
         lines += [_line(_cells(row)) for row in all_rows if row["part"] == part] + [""]
     if compared:
         lines += ["## `vp3d infer`, models loaded, compared", ""]
-        lines += [_line(["clip", "to", "ours s", "theirs s", "ratio"]), _line(["---"] * 5)]
+        head = ["clip", "to", "ours s", "theirs s", "ratio", "of CPU time"]
+        lines += [_line(head), _line(["---"] * len(head))]
         for row in compared:
-            times = [f"{row['seconds']:.2f}", f"{row['other_s']:.2f}", f"{row['ratio']:.2f}"]
-            lines.append(_line([row["clip"], row["to"], *times]))
+            numbers = (row[name] for name in ("seconds", "other_s", "ratio", "cpu_ratio"))
+            lines.append(_line([row["clip"], row["to"], *(f"{number:.2f}" for number in numbers)]))
     return "\n".join(lines)
 
 

@@ -33,7 +33,7 @@ class Gauges {
     const count = this.arrivals.length;
     if (count < 2) return 0;
     const first = this.arrivals[0];
-    const span = Math.max(now - first, 1);
+    const span = Math.max(now - first, 1000); // the first frames may come in a heap
     return (1000 * (count - 1)) / span;
   }
 

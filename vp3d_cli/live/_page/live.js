@@ -16,7 +16,6 @@ class Live {
     this.tip = new Tip();
     this.gauges = new Gauges();
     this.view = null;
-    this.trailed = true;
     this.isLinked = null;
     this.connect();
     byId("picture").dataset.waiting = "Waiting for the camera";
@@ -161,7 +160,7 @@ class Live {
 
   reportLink(now) {
     const silence = this.lastAt ? (now - this.lastAt) / 1000 : 0;
-    const isSilent = this.isLinked && false;
+    const isSilent = this.isLinked && silence > SILENT_S;
     const state = isSilent ? "silent" : this.isLinked === false ? "lost" : this.lastAt ? "live" : "waiting";
     const words = {
       silent: `No frame for ${Math.floor(silence)} s`,

@@ -56,16 +56,21 @@ def test_every_stage_runs_on_a_tiny_clip(shop: cases.Workshop) -> None:
 
     clip = shop.clip(None)
     files = work.Files(*shop.found(clip))
+    shop.make_all()
     for stage in work.STAGES.values():
         stage(files, Options(), clip.num_frames)()
 
 
 def test_a_run_says_what_it_took(tmp_path: Path) -> None:
-    said = 'print("hello"); print(\'{"work_s": 0.25, "cpu_s": 0.5}\')'
-    held = f"import subprocess, sys, time; x = b'1' * 50_000_000; time.sleep(0.5); {said}"
+    child = tmp_path / "child.py"
+    child.write_text("import time; held = b'1' * 99_000_000; time.sleep(0.5)")
     program = tmp_path / "program.py"
-    child = "subprocess.run([sys.executable, '-c', \"import time; x = b'1' * 99_000_000; time.sleep(0.5)\"])"
-    program.write_text(held.replace("time.sleep(0.5)", child, 1))
+    program.write_text(f"""
+import subprocess, sys
+held = b"1" * 50_000_000
+subprocess.run([sys.executable, {str(child)!r}])
+print('hello\\n{{"work_s": 0.25, "cpu_s": 0.5}}')
+""")
     run = process.run([sys.executable, program])
     assert (run.work_s, run.cpu_s) == (0.25, 0.5)
     assert run.wall_s > 0.5
@@ -86,10 +91,11 @@ def test_ratios_leave_loading_out() -> None:
         **{(stage, clip): 0.5 for stage in cases.SUMMED if stage != "detect"},
     }  # fmt: skip
     measured = {
-        cases.Case("ratios", name, where, where.num_frames, ()): [Run(s, s, s, 1, 1)] * 3
+        cases.Case("ratios", name, where, where.num_frames, ()): [Run(s, s, 2 * s, 1, 1)] * 3
         for (name, where), s in taken.items()
     }
     found = {row["to"]: row["ratio"] for row in table.ratios(measured)}
+    assert [row["cpu_ratio"] for row in table.ratios(measured)] == list(found.values())
     assert found == {
         "the plain sum of the stages": 0.75,
         "the detector alone": 1.5,
