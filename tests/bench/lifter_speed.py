@@ -46,7 +46,7 @@ from vp3d_cli.lift.lifter import Lifter
 from vp3d_cli.lift.loading import load_lifter
 from vp3d_cli.lift.model import TemporalModel
 from vp3d_cli.lift.runtimes import torch as torch_runtime
-from vp3d_cli.lift.runtimes._base import in_threads
+from vp3d_cli.parallel import in_threads
 from vp3d_cli.types import Float
 
 PAPERS = LifterConfig((3, 3, 3, 3, 3), 1024)

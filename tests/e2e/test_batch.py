@@ -227,7 +227,8 @@ def test_wrong_usage(vp3d: Run) -> None:
     Path("in").mkdir()
     for args in (
         (), ("in",), ("in", "--workers", "0"), ("in", "--device", "cuda:0,cpu"),
-        ("in", "--split-minutes", "1", "--start", "1", "--quality", "fast"), ("in", "--shuffle", "x"),
+        ("in", "--split-minutes", "1", "--start", "1", "--quality", "fast"),
+        ("in", "--shuffle", "x"),
     ):  # fmt: skip
         assert vp3d("batch", *args, "-o", "out").code == 2
     assert vp3d("batch", "nowhere", "-o", "out").code == 6

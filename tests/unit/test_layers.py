@@ -27,6 +27,7 @@ FOUNDATION = {
     "npz",
     "overlap",
     "palette",
+    "parallel",
     "pickles",
     "pose_file",
     "registry",

@@ -24,8 +24,8 @@ from vp3d_cli.lift.checkpoint import Checkpoint, build_models
 from vp3d_cli.lift.config import LifterConfig
 from vp3d_cli.lift.lifter import Lifter
 from vp3d_cli.lift.loading import load_lifter
-from vp3d_cli.lift.runtimes._base import in_threads
 from vp3d_cli.options import Options
+from vp3d_cli.parallel import in_threads
 from vp3d_cli.results import load_result
 from vp3d_cli.types import Camera, Float, Track3D
 

@@ -130,6 +130,13 @@ def test_who_is_lost_is_looked_for_at_once() -> None:
     assert detector.looks[7:10] == ["1", "all", "all"]
 
 
+def test_nobody_looks_for_a_ghost_that_has_gone() -> None:
+    detector = Scripted([there(300), between(3, 5, there(700))], 0.09)
+    seen = ids(detector, 10)
+    assert detector.looks == ["all", "1", "1", "all", "2", "2", "all", "1", "1", "all"]
+    assert seen[2:] == [[1]] * 8
+
+
 def test_people_who_pass_each_other_keep_their_ids() -> None:
     people = People(Scripted([there(200, speed=8), there(800, height=260, speed=-8)]))
     for i in range(60):

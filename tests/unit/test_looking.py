@@ -197,22 +197,21 @@ def test_an_error_ends_it() -> None:
                 raise MemoryError
             return super().follow(frame, people, since_s)
 
-    found = look(
-        (Request(f, True) for f in _frames(90)), Broken(workers=2), VIDEO, 1, colours=False
-    )
+    before, requests = threading.active_count(), (Request(f, True) for f in _frames(90))
+    found = look(requests, Broken(workers=2), VIDEO, 1, colours=False)
     seen = []
     with pytest.raises(MemoryError):
         seen += [index for index, _, _ in found]
-    assert not any(thread.name.startswith("look") for thread in threading.enumerate())
+    assert threading.active_count() == before
 
 
 def test_closing_ends_the_threads() -> None:
-    detector = Follower(workers=2)
+    before, detector = threading.active_count(), Follower(workers=2)
     found = look((Request(f, True) for f in _frames(600)), detector, VIDEO, 1, colours=False)
     next(found)
     found.close()  # type: ignore[attr-defined]
     assert len(detector.full) <= 8
-    assert not any(thread.name.startswith("look") for thread in threading.enumerate())
+    assert threading.active_count() == before
 
 
 def test_large_pictures_make_short_scenes() -> None:

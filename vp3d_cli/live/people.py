@@ -167,8 +167,10 @@ class People:
         everybody = _joined([person.seen for person in people])
         found = detector.follow(frame, everybody, frame.time_s - self._last_s)
         pairs = self._pairs(found)
-        if len(pairs) < len(people):
+        there = {id(person) for person, _ in pairs}
+        if any(person.track_id is not None and id(person) not in there for person in people):
             return False
+        self._known = [person for person in people if id(person) in there]  # ghosts go unsaid
         for person, row in pairs:
             person.see(found.select([row]), frame.time_s)
         self._followed += 1

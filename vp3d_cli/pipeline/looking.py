@@ -10,21 +10,17 @@ together, and a part of a video, read with two scenes around it, is told the sam
 from __future__ import annotations
 
 import itertools
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from vp3d_cli.detect._base import BatchDetector, ConcurrentDetector, Detector, FollowingDetector
 from vp3d_cli.overlap import alike
+from vp3d_cli.parallel import in_threads
 from vp3d_cli.scene import with_colours
 from vp3d_cli.types import Detections, Frame, VideoInfo
 
 # A frame's index and time, and the people in it; None where nobody was looked for.
 Found = tuple[int, float, "Detections | None"]
-A = TypeVar("A")
-B = TypeVar("B")
 
 # Bytes of pictures that one scene holds at most, and all that wait or are looked at.
 _SCENE_BYTES, _ALL_BYTES = 64 << 20, 512 << 20
@@ -95,8 +91,7 @@ def look(
 ) -> Iterator[Found]:
     """The people in each frame that is wanted, in order.
 
-    The detector works in threads while `requests` are read; closing the iterator, an error and
-    Ctrl-C end them.
+    The detector works in threads while `requests` are read; see `in_threads`.
 
     Args:
         requests: in order of the frames.
@@ -114,24 +109,20 @@ def look(
 
     workers = detector.workers if isinstance(detector, ConcurrentDetector) else 1
     length = scene_length(detector, video, every)
-    with _Threads(workers) as threads:
-        if length is None or not isinstance(detector, FollowingDetector):
-            at_once = detector.batch_size if isinstance(detector, BatchDetector) else 1
-            scenes = _grouped(requests, at_once)
-            looked = threads.map(lambda scene: finished(_looked(scene, detector)), scenes, workers)
-        else:
-            following = detector
-            affordable = _ALL_BYTES // (_frame_bytes(video) * (length // every)) - _WAITING
-            seen = threads.map(
-                lambda scene: _followed(scene, following),
-                _scenes(requests, length),
-                max(1, min(workers, affordable)),
-            )
-            looked = threads.map(
-                lambda three: finished(_completed(*three, following)), _with_neighbours(seen), 1
-            )
-        for found in looked:
-            yield from found
+    if length is None or not isinstance(detector, FollowingDetector):
+        at_once = detector.batch_size if isinstance(detector, BatchDetector) else 1
+        scenes = _grouped(requests, at_once)
+        looked = in_threads(lambda scene: finished(_looked(scene, detector)), scenes, workers)
+    else:
+        following = detector
+        affordable = _ALL_BYTES // (_frame_bytes(video) * (length // every)) - _WAITING
+        workers = max(1, min(workers, affordable))
+        scenes = _scenes(requests, length)
+        seen = in_threads(lambda scene: _followed(scene, following), scenes, workers)
+        threes = _with_neighbours(seen)
+        looked = in_threads(lambda three: finished(_completed(*three, following)), threes, 1)
+    for found in looked:
+        yield from found
 
 
 def _looked(scene: _Scene, detector: Detector) -> _Scene:
@@ -259,27 +250,3 @@ def _add(scene: _Scene, request: Request) -> None:
 
 def _frame_bytes(video: VideoInfo) -> int:
     return 3 * video.width * video.height
-
-
-class _Threads:
-    """Threads that work on a few items ahead of whoever takes the results."""
-
-    def __init__(self, number: int) -> None:
-        self._executor: Executor = ThreadPoolExecutor(number, "look")
-
-    def __enter__(self) -> _Threads:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._executor.shutdown(cancel_futures=True)
-
-    def map(self, work: Callable[[A], B], items: Iterable[A], ahead: int) -> Iterator[B]:
-        """Results in order; no more than `ahead` items and one are worked on or wait."""
-        running: deque[Future[B]] = deque()
-        for item in items:
-            running.append(self._executor.submit(work, item))
-            del item
-            if len(running) > ahead:
-                yield running.popleft().result()
-        while running:
-            yield running.popleft().result()

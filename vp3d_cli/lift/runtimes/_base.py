@@ -5,15 +5,10 @@ def build(layers: FoldedLayers, device: str) -> Network
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 from vp3d_cli.types import Float
-
-Item = TypeVar("Item")
-Answer = TypeVar("Answer")
 
 
 class Network(Protocol):
@@ -39,24 +34,3 @@ class Network(Protocol):
             For each batch flattened joints (B, T, J_out * 3).
         """
         ...
-
-
-def in_threads(
-    work: Callable[[Item], Answer],
-    items: Iterable[Item],
-    count: int,
-    prepare: Callable[[], None] | None = None,
-) -> Iterator[Answer]:
-    """`map` by so many threads, each of which calls `prepare` first; few items are held at once."""
-    waiting: deque[Future[Answer]] = deque()
-    with ThreadPoolExecutor(count, initializer=prepare) as pool:
-        try:
-            for item in items:
-                waiting.append(pool.submit(work, item))
-                if len(waiting) > count:  # one waits, so that no thread does
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()

@@ -10,7 +10,7 @@ import numpy as np
 from vp3d_cli.cores import usable_cores
 from vp3d_cli.errors import BackendUnavailableError
 from vp3d_cli.lift.folding import Convolution, FoldedLayers
-from vp3d_cli.lift.runtimes._base import in_threads
+from vp3d_cli.parallel import in_threads
 from vp3d_cli.types import Float
 
 if TYPE_CHECKING:

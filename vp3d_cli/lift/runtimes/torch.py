@@ -12,7 +12,7 @@ from torch import Tensor
 from vp3d_cli.cores import usable_cores
 from vp3d_cli.device import one_thread, torch_device
 from vp3d_cli.lift.folding import Convolution, FoldedLayers
-from vp3d_cli.lift.runtimes._base import in_threads
+from vp3d_cli.parallel import in_threads
 from vp3d_cli.types import Float
 
 # Frames of a batch. A core is busy with a few hundred; a GPU takes as many as memory allows: with
