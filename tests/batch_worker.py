@@ -146,6 +146,7 @@ class LightReader:
         start_s: float | None = None,
         end_s: float | None = None,
         on_decoded: Callable[[int], None] | None = None,
+        hwaccel: str | None = None,
     ) -> None:
         self.info, self.warning = probe(path), None
         times = [(i, i / float(FPS)) for i in range(self.info.num_frames or 0)]

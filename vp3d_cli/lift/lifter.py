@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -58,11 +59,18 @@ class Lifter:
         self.config = checkpoint.config
         self.name, self.digest = name, digest
         self._checkpoint = dataclasses.replace(checkpoint, foreign=False)
-        build = registry.load("lift.runtimes", runtime).build
-        networks: list[Network] = [build(layers, device) for layers in self.layers()]
-        self._pose, self._trajectory = networks[0], networks[1] if networks[1:] else None
+        self._layers = self.layers()
+        self._runs_on = runtime, device
+        if self._runs_on != ("torch", "cpu"):  # which is always there, and takes seconds to load
+            self._networks  # noqa: B018
         self.skeleton_in = skeletons.get(self.config.skeleton_in)
         self.skeleton_out = skeletons.get(self.config.skeleton_out)
+
+    @functools.cached_property
+    def _networks(self) -> list[Network]:
+        runtime, device = self._runs_on
+        build = registry.load("lift.runtimes", runtime).build
+        return [build(layers, device) for layers in self._layers]
 
     def checkpoint(self) -> Checkpoint:
         """The weights as tensors, as training goes on from them; they are not copied."""
@@ -118,10 +126,10 @@ class Lifter:
         inputs = [view.inputs for view in prepared]
         spreads = [np.full((len(track), self.skeleton_out.num_joints), np.nan) for track in tracks]
         poses = self.predict(inputs, progress, flip=flip, spreads=spreads)
-        if self._trajectory is None:
+        if len(self._layers) == 1:
             roots = [np.full((len(track), 1, 3), np.nan, np.float32) for track in tracks]
         else:
-            roots = self._whole(self._trajectory, (0,), inputs, flip=flip)
+            roots = self._whole(self._networks[1], (0,), inputs, flip=flip)
         root = self.skeleton_out.index(self.skeleton_out.root or self.skeleton_out.joints[0])
         lifted = []
         for track, view, pose, path, spread in zip(
@@ -197,8 +205,8 @@ class Lifter:
         so they equal the whole. With `flip`, `spreads` (T, J_out) are filled with the distances
         between the two.
         """
-        order = self.skeleton_out.flip_order
-        return self._whole(self._pose, order, sequences, progress, flip=flip, spreads=spreads)
+        network, order = self._networks[0], self.skeleton_out.flip_order
+        return self._whole(network, order, sequences, progress, flip=flip, spreads=spreads)
 
     def _whole(
         self,
