@@ -93,13 +93,13 @@ ENTRIES: tuple[WeightsEntry, ...] = (
         files=(
             WeightsFile(
                 name="movenet_multipose.onnx",
-                sha256="e55209f257a51e9c0c056854a1cfcbdba331880da964f13c39c38e3ef1d7c33f",
-                size=9625963,
+                sha256="c3229b888a95acde08d9f587c6a55341f5d83b96773e7d9c0879594bca73dd25",
+                size=9625752,
             ),
             WeightsFile(
                 name="movenet_thunder.onnx",
-                sha256="dc92c60fa2ecb8689c4a16ae229e1b2d24857a8ee035f88d59183035eef31e90",
-                size=12610861,
+                sha256="60ee8be4c39440d07a90e345820cf1ee43f259a4e0840f2cfbd0d582b671dadd",
+                size=12610650,
             ),
         ),
         licence="Apache-2.0",
