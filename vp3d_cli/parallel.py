@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -16,11 +17,12 @@ def in_threads(
     items: Iterable[Item],
     count: int,
     prepare: Callable[[], None] | None = None,
+    stop: Event | None = None,
 ) -> Iterator[Answer]:
     """`map` by so many threads, each of which calls `prepare` first.
 
     Items are taken as threads become free; one waits for them and no more. Closing the iterator,
-    an error and Ctrl-C end the threads once they have done what they are at.
+    an error and Ctrl-C set `stop`, and end the threads once they have done what they are at.
     """
     waiting: deque[Future[Answer]] = deque()
     with ThreadPoolExecutor(count, initializer=prepare) as pool:
@@ -31,6 +33,9 @@ def in_threads(
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
-        finally:
+        except BaseException:  # also of whoever takes the answers
+            if stop:
+                stop.set()
             for future in waiting:
                 future.cancel()
+            raise

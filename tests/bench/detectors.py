@@ -125,8 +125,7 @@ def _cropped(network: keypoint_rcnn.KeypointRCNN, frames: list[Frame]) -> tuple[
     known = [following.detect(frames[0])]
 
     def follow(frame: Frame) -> None:
-        found = following.follow(frame, known[-1], 1 / 30)
-        known.append(following.detect(frame) if found is None else found)
+        known.append(following.follow(frame, known[-1], 1 / 30))
 
     together = _seconds(follow, frames[1:])
     alone = _seconds(movenet.detect, frames[1:])

@@ -60,11 +60,17 @@ def test_a_batch_writes_what_infer_writes(vp3d: Run, tmp_path: Path) -> None:
     assert Path("one.json").read_bytes() == Path(f"out/{stem}.json").read_bytes()
 
 
-@pytest.mark.parametrize("real", [False, True])
-def test_parts_of_a_real_video_equal_the_whole(real: bool) -> None:
+@pytest.mark.parametrize(
+    ("real", "options"),
+    [
+        (False, Options(detect_every=7)),
+        (True, Options(end_s=2.6)),
+        (True, Options(end_s=2.6, quality="fast")),
+    ],
+)
+def test_parts_of_a_real_video_equal_the_whole(real: bool, options: Options) -> None:
     from tests.batch_worker import fake_models
 
-    options = Options(end_s=2.6) if real else Options(detect_every=7)
     models = Models.load(options) if real else fake_models(options)
     spans = splitting.spans_of(DEMO, options, 0.9 if real else 1.7)
     assert len(spans) == 3

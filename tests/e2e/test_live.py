@@ -36,7 +36,10 @@ def start(*args: object, **how: Any) -> subprocess.Popen[bytes]:
 
 
 def ended(process: subprocess.Popen[bytes]) -> Ran:
-    out, err = process.communicate(timeout=120)
+    try:
+        out, err = process.communicate(timeout=300)
+    finally:
+        process.kill()
     assert b"Traceback" not in err
     return Ran(process.returncode, out.decode(), err.decode())
 
@@ -163,14 +166,16 @@ def test_a_signal_ends_it_with_a_summary_and_without_ffmpeg(
 
 def test_a_stream_that_dies_comes_back() -> None:
     with streaming(jpegs(20), [(15, "end")]) as server:
-        ran = live(server.url, "--jsonl", "--seconds", 8)
+        ran = live(server.url, "--jsonl", "--frames", 20)  # more than the first answer has
     assert ran.code == 0, ran.err
     _, frames = messages(ran)
     assert server.requests == 2
     assert "is lost (it ended); opening it again" in ran.err
     assert "is back after" in ran.err
     assert "; the source was lost once" in ran.err
-    assert frames[-1]["time_s"] > frames[0]["time_s"] + 1
+    assert frames[-1]["frame"] > 15
+    times = [m["time_s"] for m in frames]
+    assert times == sorted(times)
 
 
 @pytest.mark.parametrize(
@@ -201,17 +206,17 @@ def test_somebody_who_has_read_enough_ends_it_quietly() -> None:
     assert process.stderr is not None
     process.stdout.readline()
     process.stdout.close()
-    assert process.wait(60) == 0
+    assert process.wait(300) == 0
     told = process.stderr.read().decode()
     process.stderr.close()
     assert "Error" not in told
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.skipif(os.name == "nt", reason="sends the signal of Ctrl-C")
 def test_somebody_who_never_reads_holds_up_nobody() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
         listener.bind(("127.0.0.1", 0))
-        listener.settimeout(30)
+        listener.settimeout(120)
         host, port = listener.getsockname()
         process = start(DEMO, "--loop", "--jsonl", "--udp", f"{host}:{port}")  # stdout unread
         told = [json.loads(listener.recv(1 << 16)) for _ in range(40)]
@@ -235,12 +240,15 @@ def test_the_page_is_served(free_port: int) -> None:
     process = start(DEMO, "--loop", "--page", free_port)
     page = f"http://127.0.0.1:{free_port}/"
     try:
-        for _ in range(300):
+        end_s = time.monotonic() + 120
+        while True:
             try:
-                with urllib.request.urlopen(page, timeout=5) as answer:
+                with urllib.request.urlopen(page, timeout=60) as answer:
                     content = answer.read()
                 break
             except OSError:
+                assert process.poll() is None
+                assert time.monotonic() < end_s
                 time.sleep(0.1)
         with urllib.request.urlopen(f"{page}video", timeout=60) as pictures:
             picture = pictures.read(20_000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import tracemalloc
+from collections.abc import Callable
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -19,6 +20,13 @@ from vp3d_cli.live.source import Source, source_of
 from vp3d_cli.video import camera
 from vp3d_cli.video.reading import VideoReader
 from vp3d_cli.video.streaming import StreamReader
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end_s
+        time.sleep(0.005)
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +56,19 @@ def pictures() -> list[bytes]:
         ("-", "pipe", "the pipe"),
         (str(DEMO), "file", "demo.mp4"),
         ("rtsp://me:secret@camera.local/one", "stream", "rtsp://camera.local/one"),
-        ("HTTP://h/a@b", "stream", "http://h/a@b"),
+        ("http://h/a@b", "stream", "http://h/a@b"),
+        ("rtsp://me:s@cret@h/one", "stream", "rtsp://h/one"),
+        ("http://h/video?user=me&pwd=secret", "stream", "http://h/video"),
         ("udp://@:5000", "stream", "udp://:5000"),
     ],
 )
 def test_what_a_source_is_called(text: str, kind: str, name: str) -> None:
     source = source_of(text)
     assert (source.kind, source.place, source.name) == (kind, text, name)
+
+
+def test_a_scheme_may_be_in_capitals() -> None:
+    assert source_of("HTTP://Host/A").place == "http://Host/A"
 
 
 @pytest.mark.parametrize(
@@ -83,13 +97,13 @@ def test_whoever_is_behind_gets_the_newest_frame_at_its_own_time(small: Path) ->
         seen = []
         for captured in capture:
             seen.append(captured)
-            time.sleep(0.1)
-    assert capture.num_read == 15 > len(seen)
+            until(lambda: capture.num_read == 15)
+    assert len(seen) == 2
     for captured in seen:
         assert captured.frame.time_s == pytest.approx(captured.frame.index / 30)
         # Played at its own speed: no frame before it is due.
         assert captured.captured_s - began_s >= captured.frame.time_s
-    assert seen[-1].frame.index >= 10
+    assert seen[-1].frame.index == 14
 
 
 def test_a_loop_goes_on_in_time(small: Path) -> None:
@@ -106,12 +120,11 @@ def test_memory_does_not_grow_behind_a_slow_consumer() -> None:
             frames = iter(capture)
             next(frames)
             tracemalloc.reset_peak()
-            time.sleep(1.0)
+            until(lambda: capture.num_read > 20)
             size = next(frames).frame.image.nbytes
             _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert capture.num_read > 10
     assert peak < 4 * size
 
 
@@ -177,13 +190,20 @@ def test_a_stream_that_ends_is_opened_again_and_said_once(
 def test_a_stream_that_stalls_is_opened_again(
     pictures: list[bytes], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(StreamReader, "stall_s", 1.0)
+    monkeypatch.setattr(room, "_FIRST_PAUSE_S", 1.0)
     with (
         streaming(pictures, [(12, "stall")]) as server,
         Capture(source_of(server.url), every_frame=True) as capture,
     ):
-        seen = [captured.frame for captured in islice(capture, 20)]
-    assert len(seen) == 20
+        frames = iter(capture)
+        seen = [next(frames).frame for _ in range(8)]
+        # Only now, for opening it may take as long on a busy machine.
+        with monkeypatch.context() as impatient:
+            impatient.setattr(StreamReader, "stall_s", 1.0)
+            seen += [next(frames).frame for _ in range(4)]
+            until(lambda: "is lost" in caplog.text)
+        seen += [captured.frame for captured in islice(frames, 8)]
+    assert [frame.index for frame in seen] == list(range(20))
     assert server.requests == 2
     assert "nothing came for 1 s" in caplog.text
 

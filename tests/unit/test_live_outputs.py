@@ -104,8 +104,9 @@ def test_lines_arrive_whole_and_in_order(pipe: tuple[int, int]) -> None:
 
 
 def test_a_reader_who_sleeps_loses_the_oldest_lines_and_holds_up_nobody(
-    pipe: tuple[int, int],
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("vp3d_cli.live.outputs._DRAIN_S", 60.0)  # a busy machine is no sleeper
     reading, writing = pipe
     lines, crowd = Lines(writing), [moving(i) for i in range(6)]
     lines.send(OPENING)
@@ -201,7 +202,7 @@ def listener() -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as here:
         here.bind(("127.0.0.1", 0))
         here.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        here.settimeout(5)
+        here.settimeout(60)
         yield here
 
 
@@ -262,7 +263,7 @@ def test_osc_is_understood_by_its_own_library() -> None:
         target.send(OPENING)
         for index in range(20):
             target.send(frame(index, person, moving(5, joints=False)))
-        until_s = time.monotonic() + 5
+        until_s = time.monotonic() + 60
         while len(heard) < 1 + 1 + 17 and time.monotonic() < until_s:
             time.sleep(0.01)
         server.shutdown()

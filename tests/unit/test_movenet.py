@@ -136,15 +136,18 @@ def test_who_is_followed_costs_no_full_look(networks: _Networks) -> None:
 
 
 @pytest.mark.parametrize(
-    ("score", "aside", "since_s"),
-    [(0.2, 0.0, 1 / 30), (0.8, 0.4, 1 / 30), (0.8, 0.0, 0.2)],
-    ids=["gone", "somebody else", "long ago"],
+    ("score", "aside"), [(0.2, 0.0), (0.8, 0.4)], ids=["gone", "somebody else"]
 )
-def test_who_is_lost_is_not_followed(
-    networks: _Networks, score: float, aside: float, since_s: float
-) -> None:
+def test_who_is_lost_is_not_followed(networks: _Networks, score: float, aside: float) -> None:
     one = networks.detect(_multipose((100, 200, 0.6)), _thunder(0.8))
-    assert len(networks.follow(one, _thunder(score, aside), since_s)) == 0
+    assert len(networks.follow(one, _thunder(score, aside))) == 0
+
+
+def test_after_long_everybody_is_looked_for(networks: _Networks) -> None:
+    one = networks.detect(_multipose((100, 200, 0.6)), _thunder(0.8))
+    networks.multipose.network = _multipose((250, 200, 0.6))
+    (found,) = networks.follow(one, _thunder(0.8), 0.2).keypoints
+    np.testing.assert_allclose(found, np.add(_POSE, (250, 200)), atol=1.5)
 
 
 def test_two_who_became_one_are_one(networks: _Networks) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +17,7 @@ from tests.factories import FPS
 from vp3d_cli import skeletons
 from vp3d_cli.errors import DataError, SkeletonMismatchError
 from vp3d_cli.options import Options
-from vp3d_cli.pipeline import detecting, lifting
+from vp3d_cli.pipeline import detecting, lifting, looking
 from vp3d_cli.types import Detections, Frame, Json, Keypoints2D, Skeleton
 from vp3d_cli.video import VideoWriter
 
@@ -80,7 +81,11 @@ def test_everything_seen_is_kept_and_nothing_else(clip: Path, told: list[str]) -
     assert (found.width, found.height, found.fps, found.num_frames) == (320, 240, 25, 12)
     assert found.track_ids is None
     assert found.provenance["options"] == options.detection_to_json()
-    assert progress == [("detect", done, 9) for done in range(1, 10)]
+    # Once a frame, and once more after each look.
+    assert list(dict.fromkeys(p for p in progress if p[1])) == [
+        ("detect", i, 9) for i in range(1, 10)
+    ]
+    assert len(progress) == 9 + 9
 
 
 @pytest.mark.parametrize(
@@ -99,7 +104,7 @@ def test_a_slow_detector_says_how_long_before_it_goes_on(
     hint: str | None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(detecting, "monotonic", iter([5.0, 95.0]).__next__)
+    monkeypatch.setattr(looking, "monotonic", itertools.count(5.0, 90.0).__next__)
     found = vp3d_cli.detect_video(clip, Options(**asked))
     assert found.frames_read is not None
     assert found.frames_read.tolist() == list(range(12))
@@ -111,6 +116,22 @@ def test_a_slow_detector_says_how_long_before_it_goes_on(
     assert "takes 90.0 s a frame on this CPU, 18 min or less for 12 frames" in line
     assert hint in line
     assert told.index("frame 0") < told.index(line) < told.index("frame 1")
+
+
+def test_a_slow_detector_that_follows_says_how_long_a_look_at_all_takes(
+    clip: Path, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Follower(Steady):
+        follow_s, least_followed = 0.2, 0
+
+        def follow(self, frame: Frame, people: Detections, since_s: float) -> Detections:
+            return people
+
+    monkeypatch.setattr(detecting, "build_detector", lambda *_: Follower(told))
+    monkeypatch.setattr(looking, "monotonic", itertools.count(5.0, 90.0).__next__)
+    vp3d_cli.detect_video(clip, Options(detector="keypoint-rcnn", quality="balanced"))
+    (line,) = (line for line in told if "a frame on this CPU" in line)
+    assert "takes 90.0 s a frame on this CPU, 18 min or less for 12 frames" in line
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ else:
     if "good" in args:
         at = args.index("-hwaccel")
         del args[at:at + 2]
+        args = [a.replace("[0:V:0]", "[0:V:0]format=nv12,") for a in args]  # as hardware does
     os.execv(real, [real, *args])
 """
     )

@@ -16,8 +16,8 @@ from vp3d_cli import registry
 from vp3d_cli.cli import _console
 from vp3d_cli.cli._options import (
     Number,
+    compute_options,
     detector_option,
-    device_option,
     less_work_options,
     together,
     verbosity,
@@ -93,7 +93,7 @@ _training_options = together(
 @_training_options
 @detector_option(*(name for name in registry.names("detect") if name != "precomputed"))
 @less_work_options
-@device_option
+@compute_options
 @verbosity
 def COMMAND(videos: tuple[Path, ...], out: Path, **asked: Any) -> None:  # noqa: N802
     """Adapt a lifter to the people and cameras of your own videos, without any 3D labels.

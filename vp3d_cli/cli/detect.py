@@ -13,8 +13,8 @@ from vp3d_cli import registry
 from vp3d_cli.cli import _console
 from vp3d_cli.cli._options import (
     VideoFile,
+    compute_options,
     detector_option,
-    device_option,
     less_work_options,
     require_new_names,
     require_writable,
@@ -38,7 +38,7 @@ _log = logging.getLogger("vp3d_cli.cli")
 @detector_option(*(name for name in registry.names("detect") if name != "precomputed"))
 @span_options
 @less_work_options
-@device_option
+@compute_options
 @verbosity
 def COMMAND(video: Path, out: Path, **asked: Any) -> None:  # noqa: N802
     """Find the people in each frame of VIDEO, in 2D.

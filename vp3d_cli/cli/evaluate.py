@@ -11,7 +11,7 @@ import click
 from vp3d_cli import registry
 from vp3d_cli.cli import _console
 from vp3d_cli.cli._options import (
-    device_option,
+    compute_options,
     require_new_names,
     require_writable,
     together,
@@ -83,7 +83,7 @@ _lifter_options = together(
         show_default=True,
         help="How people are found in videos.",
     ),
-    device_option,
+    compute_options,
 )
 _report_options = together(
     click.option("--by-subject", is_flag=True, help="A table for each subject, too."),

@@ -12,8 +12,8 @@ from vp3d_cli import registry
 from vp3d_cli.cli import _console
 from vp3d_cli.cli._options import (
     VideoFile,
+    compute_options,
     detector_option,
-    device_option,
     less_work_options,
     lifting_options,
     result_options,
@@ -43,7 +43,7 @@ from vp3d_cli.errors import VideoError
 @span_options
 @less_work_options
 @lifting_options
-@device_option
+@compute_options
 @verbosity
 def COMMAND(  # noqa: N802  (every command file defines COMMAND)
     video: Path | None,

@@ -13,7 +13,7 @@ from vp3d_cli import registry
 from vp3d_cli.cli import _console
 from vp3d_cli.cli._options import (
     VideoFile,
-    device_option,
+    compute_options,
     frame_rate,
     frame_size,
     lifting_options,
@@ -63,7 +63,7 @@ _source_options = together(
 @result_options
 @_source_options
 @lifting_options
-@device_option
+@compute_options
 @verbosity
 def COMMAND(  # noqa: N802
     keypoints: Path,

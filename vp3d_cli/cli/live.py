@@ -13,7 +13,8 @@ import click
 
 from vp3d_cli import registry
 from vp3d_cli.cli import _console
-from vp3d_cli.cli._options import Number, device_option, frame_size, verbosity
+from vp3d_cli.cli._options import Number, compute_options, frame_size, verbosity
+from vp3d_cli.errors import OutputError
 
 if TYPE_CHECKING:
     from vp3d_cli.live.numbers import Numbers
@@ -29,8 +30,9 @@ def _place(text: str | None, host: str | None = None) -> tuple[str, int] | None:
     """HOST:PORT; where a host is given, PORT alone will do."""
     if text is None:
         return None
+    least = 0 if host else 1  # nobody can be sent anything at 0
     found = re.fullmatch(r"(?:(\[[^\]]+\]|[^:\s]+):)?(\d{1,5})", text)
-    if not found or int(found[2]) > 65535 or not (found[1] or host):
+    if not found or not least <= int(found[2]) <= 65535 or not (found[1] or host):
         wanted = "8765 or 0.0.0.0:8765" if host else "127.0.0.1:9000"
         raise click.BadParameter(f"'{text}' is no place to send to; write {wanted}")
     return (found[1] or str(host)).strip("[]"), int(found[2])
@@ -120,7 +122,7 @@ def _place(text: str | None, host: str | None = None) -> tuple[str, int] | None:
 @click.option(
     "--smooth/--no-smooth", default=True, help="Calm keypoints and joints (One-Euro)  [default]."
 )
-@device_option
+@compute_options
 @verbosity
 def COMMAND(  # noqa: N802
     source: str,
@@ -186,6 +188,8 @@ def _outputs(
     from vp3d_cli.live.outputs import Datagrams, Lines, Osc
 
     if jsonl:
+        if sys.stdout is None:  # closed by `>&-`
+            raise OutputError("--jsonl: stdout is closed; leave it open")
         sys.stdout.flush()
         yield Lines(sys.stdout.fileno(), wait=wait)
     if udp:

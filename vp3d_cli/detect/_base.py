@@ -27,7 +27,7 @@ class DetectorOptions:
         max_people: the best this many people of a frame are enough; all where None.
         half: half precision, on a GPU.
         workers: frames that the caller looks at at once; each gets its share of the cores.
-        patience_s: looks farther apart than this do not follow, for movenet; its own default
+        patience_s: looks farther apart than this are at everybody, for movenet; its own default
             where None.
     """
 
@@ -94,5 +94,5 @@ class FollowingDetector(Detector, Protocol):
         """Look at people (P) where they were `since_s` seconds before or after.
 
         Returns:
-            Those who are still there, each once.
+            Those who are still there, each once; everybody where that is too long ago.
         """

@@ -2,8 +2,7 @@
 
 Most of a picture is background, and a network's time goes with the pixels it sees. Once people
 are found, only padded boxes around them are looked at, at a lower resolution where they are
-large. The whole picture is looked at again on a schedule, which finds newcomers, and at once when
-somebody is lost; see `pipeline.looking`.
+large. The whole picture is looked at now and then; see `pipeline.looking`.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import numpy as np
 from vp3d_cli.overlap import iou
 from vp3d_cli.types import Detections, Float, Frame, Json, Skeleton
 
-# Newcomers wait this long at most, seconds, or for this many looks at parts where those are rare.
+# People are followed for so long, seconds, or for this many looks where those are rare.
 FOLLOW_S = 0.5
 LEAST_FOLLOWED = 4
 # Pixels that the longer side of a person's box has at most in the network's input. The network
@@ -78,7 +77,7 @@ class Following:
         covered = sum((x1 - x0) * (y1 - y0) for (x0, y0, x1, y1), _ in groups)
         if covered > _MOST_OF_IT * width * height:
             return _matched(people, self._detector.detect(frame))
-        found = []
+        found = [people.select(slice(0))]
         for region, members in groups:
             known = people.select(members)
             seen = self._detector.detect_part(frame, region, self._scale(known.boxes, frame))

@@ -46,7 +46,7 @@ class Settings:
         same: similarity from which two people are one. MultiPose finds large or cut-off people
             up to six times, mostly at 0.6 to 1.0; different people measured below 0.35.
         follow_s: for how long people are followed before everybody is looked for again, seconds.
-        patience_s: looks farther apart than this do not follow, seconds.
+        patience_s: looks farther apart than this are at everybody, seconds.
         shift: px of a network's input to add to its answer: mirroring the input and the answer
             shows both networks 0.22 to 0.34 px too far left, in Thunder's zoom test also up.
     """
@@ -148,9 +148,10 @@ class MoveNet:
         return people.select(self._distinct(people))
 
     def follow(self, frame: Frame, people: Detections, since_s: float) -> Detections:
-        """Look at each person around where they were, with Thunder alone."""
-        near = people.select(slice(0 if since_s > self.settings.patience_s else None))
-        points = np.concatenate([near.keypoints, near.scores[..., None]], -1)
+        """Look at each person around where they were, with Thunder alone; at all after long."""
+        if since_s > self.settings.patience_s:
+            return self.detect(frame)
+        points = np.concatenate([people.keypoints, people.scores[..., None]], -1)
         looks = (self._look_around(frame.image, person) for person in points)
         found = [refined for refined in looks if refined is not None]
         seen = self._people(np.array(found, np.float32).reshape(-1, 17, 3))

@@ -78,10 +78,10 @@ class Capture:
         self._error: Vp3dError | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
-        self._began_s = self._offset_s = self._time_s = 0.0
+        self._began_s: float | None = None  # of the first frame
+        self._time_s = 0.0
 
     def __enter__(self) -> Capture:
-        self._began_s = monotonic()
         self._thread.start()
         return self
 
@@ -154,7 +154,7 @@ class Capture:
                 self._changed.notify_all()
 
     def _read_on(self) -> None:
-        source, last_s, pause_s, is_lost = self._source, self._began_s, _FIRST_PAUSE_S, False
+        source, last_s, pause_s, is_lost = self._source, monotonic(), _FIRST_PAUSE_S, False
         while not self._stopped.is_set():
             before, reason = self.num_read, "it ended"
             try:
@@ -198,12 +198,14 @@ class Capture:
 
     def _played(self, reader: Reader) -> Iterator[Captured]:
         """The frames of one opening, a file's when they are due."""
-        opened_s = monotonic()
-        # What was lost passed too: a file goes on where it was, others at the time that it is.
-        begin_s = self._time_s if self._source.ends else opened_s - self._began_s
-        first_s: float | None = None
+        begin_s, opened_s, first_s = self._time_s, 0.0, None
         for frame in reader:
-            first_s = frame.time_s if first_s is None else first_s
+            if first_s is None:
+                opened_s, first_s = monotonic(), frame.time_s
+                self._began_s = self._began_s or opened_s
+                # What was lost passed too: a file goes on where it was, others at the time it is.
+                if not self._source.ends:
+                    begin_s = opened_s - self._began_s
             shown_s = frame.time_s - first_s
             if self._source.kind == "file" and not self._every_frame:
                 self._stopped.wait(max(opened_s + shown_s - monotonic(), 0))

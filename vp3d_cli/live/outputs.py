@@ -11,6 +11,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Iterable
+from contextlib import ExitStack
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -47,7 +48,7 @@ class Output(Protocol):
 
     def send(self, message: Json) -> None: ...
 
-    def close(self) -> None: ...
+    def close(self, *, at_once: bool = False) -> None: ...
 
 
 class Lines:
@@ -90,16 +91,25 @@ class Lines:
             self._lines.append(line)
             self._changed.notify_all()
 
-    def close(self) -> None:
-        """Let the reader take what is in line, for a moment."""
-        until_s = monotonic() + _DRAIN_S
+    def close(self, *, at_once: bool = False) -> None:
+        """Let the reader take what is in line: for a moment, or as long as it takes if told to wait.
+
+        Args:
+            at_once: the run broke off: for a moment at most, and nothing is raised.
+
+        Raises:
+            BrokenPipeError, OutputError: as `send`.
+        """
+        until_s, patient = monotonic() + _DRAIN_S, self._wait and not at_once
         with self._changed:
             self._closed = True
             self._changed.notify_all()
             while (self._lines or self._is_writing) and not self._error:
-                if (left_s := until_s - monotonic()) <= 0 and not self._wait:
+                if (left_s := until_s - monotonic()) <= 0 and not patient:
                     break
-                self._changed.wait(max(left_s, _DRAIN_S if self._wait else 0))
+                self._changed.wait(max(left_s, _DRAIN_S if patient else 0))
+            if not at_once:
+                self._raise()
 
     def _raise(self) -> None:
         if isinstance(self._error, BrokenPipeError):
@@ -155,7 +165,7 @@ class Datagrams:
         for part in _parts(message):
             self.num_lost += not self._target.send(part)
 
-    def close(self) -> None:
+    def close(self, *, at_once: bool = False) -> None:
         self._target.close()
 
 
@@ -208,7 +218,7 @@ class Osc:
             bundle.add_content(builder.build())
         self.num_lost += not self._target.send(bundle.build().dgram)
 
-    def close(self) -> None:
+    def close(self, *, at_once: bool = False) -> None:
         self._target.close()
 
 
@@ -251,7 +261,7 @@ class Watched:
     def send(self, message: Json) -> None:
         self._page.send(message)
 
-    def close(self) -> None:
+    def close(self, *, at_once: bool = False) -> None:
         self._page.close()
 
 
@@ -270,8 +280,9 @@ class Outputs:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for output in self._outputs:
-            output.close()
+        with ExitStack() as stack:
+            for output in self._outputs:
+                stack.callback(output.close, at_once=error is not None)
 
     def send(self, message: Json) -> None:
         for output in self._outputs:

@@ -20,7 +20,7 @@ from vp3d_cli.video.reading import VideoReader
 from vp3d_cli.video.streaming import PROTOCOLS, StreamReader
 
 CAMERA_SIZE = (1280, 720)
-_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(?:[^/@]*@)?(.*)", re.DOTALL)
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(?:[^/?#]*@)?([^?]*)(.*)", re.DOTALL)
 
 
 class Reader(Protocol):
@@ -51,7 +51,7 @@ class Source:
     Attributes:
         kind: "camera", "stream", "pipe" or "file".
         place: the camera's number, the address or the path; "-" for the pipe.
-        name: what to call it; an address without its password.
+        name: what to call it; an address without what may be a password in it.
         size: width and height that a camera is asked for.
     """
 
@@ -110,7 +110,8 @@ def source_of(text: str, size: tuple[int, int] = CAMERA_SIZE) -> Source:
                 f"'{scheme}://{found[2]}' is no address that is read; there are "
                 f"{', '.join(f'{known}://' for known in PROTOCOLS)}"
             )
-        return Source("stream", text, f"{scheme}://{found[2]}")
+        # Only a lower-case scheme is known to ffmpeg.
+        return Source("stream", scheme + text[len(scheme) :], f"{scheme}://{found[2]}")
     if not text or not Path(text).exists():
         raise OptionsError(
             f"'{text}': no such file; give a video file, a camera's number (0), an address "

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Generator, Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import monotonic
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from vp3d_cli.detect._base import Detector, DetectorOptions
 from vp3d_cli.device import require_device
 from vp3d_cli.errors import NoFramesError
 from vp3d_cli.options import Options, Span
-from vp3d_cli.pipeline.looking import Found, Request, look, scene_length
+from vp3d_cli.pipeline.looking import Request, look, scene_length
 from vp3d_cli.pipeline.surroundings import Surroundings
 from vp3d_cli.types import (
     Bool,
@@ -131,6 +131,15 @@ class FirstHalf:
         options, seen = self._options, _Seen()
         every = options.look_every
         around = self._surroundings(span)
+        said = threading.Event()
+
+        def on_look(seconds: float) -> None:
+            if not said.is_set():
+                said.set()
+                self._announce(seconds, total)
+            if progress:  # frames come in bursts, which may be long in coming
+                progress("detect", len(seen.frames), total)
+
         with VideoReader(
             self._path, around.start_s, around.end_s, on_decoded, options.hwaccel
         ) as reader:
@@ -138,8 +147,12 @@ class FirstHalf:
             _log.debug("reading %d x %d at %.4g frames/s", info.width, info.height, float(info.fps))
             total = _frames_expected(info, around.wanted_start_s, around.wanted_end_s)
             requests = _requests(around.watched(reader), every, by_index=by_index)
-            looks = look(requests, self._detector, info, every, colours=not options.faithful)
-            with contextlib.closing(self._announced(looks, total)) as found:
+            looks = look(
+                *(requests, self._detector, info, every),
+                colours=not options.faithful,
+                on_look=on_look,
+            )
+            with contextlib.closing(looks) as found:
                 for index, time_s, people in found:
                     seen.add(index, time_s, people)
                     number = index if by_index else len(seen.frames) - 1
@@ -169,24 +182,18 @@ class FirstHalf:
         watched = not options.faithful
         return Surroundings(options.start_s, options.end_s, span, context_s, watched=watched)
 
-    def _announced(self, found: Iterator[Found], total: int | None) -> Generator[Found, None, None]:
-        """On a CPU Mask R-CNN takes seconds a frame: say it when the first frame tells how many."""
-        if self.choice.name in choices.MASK_RCNN and self._options.device == "cpu":
-            started = monotonic()
-            first = next(found, None)
-            seconds = monotonic() - started
-            looks = (total or 0) / self._options.look_every
-            quicker = "--device cuda" if self._options.faithful else "--detector movenet"
-            if first is not None:
-                _log.info(
-                    "%s takes %.1f s a frame on this CPU%s; %s is far quicker",
-                    self.choice.name,
-                    seconds,
-                    f", {_duration(seconds * looks)} or less for {total} frames" if total else "",
-                    quicker,
-                )
-                yield first
-        yield from found
+    def _announce(self, seconds: float, total: int | None) -> None:
+        """On a CPU Mask R-CNN takes seconds a frame: say how long all will take."""
+        if self.choice.name not in choices.MASK_RCNN or self._options.device != "cpu":
+            return
+        looks = (total or 0) / self._options.look_every
+        _log.info(
+            "%s takes %.1f s a frame on this CPU%s; %s is far quicker",
+            self.choice.name,
+            seconds,
+            f", {_duration(seconds * looks)} or less for {total} frames" if total else "",
+            "--device cuda" if self._options.faithful else "--detector movenet",
+        )
 
 
 def _without_folder(warning: str, path: Path) -> str:
@@ -197,14 +204,14 @@ def _without_folder(warning: str, path: Path) -> str:
 def _requests(
     frames: Iterable[tuple[Frame, bool]], every: int, *, by_index: bool
 ) -> Iterator[Request]:
-    """People are looked for in each `every`th frame that is wanted and in the last.
+    """People are looked for in each `every`th frame that is wanted, and in the last where it ends.
 
     With `by_index` the frame's index counts, not how many frames that are wanted came before it.
     """
     number, last = 0, None
     for frame, is_wanted in frames:
         if last is not None:
-            yield dataclasses.replace(last, is_looked_at=last.is_looked_at or not is_wanted)
+            yield last
             last = None
         at = frame.index if by_index else number
         request = Request(frame, at % every == 0, is_wanted)

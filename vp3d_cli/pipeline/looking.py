@@ -10,8 +10,11 @@ together, and a part of a video, read with two scenes around it, is told the sam
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
+from time import monotonic
 
 from vp3d_cli.detect._base import BatchDetector, ConcurrentDetector, Detector, FollowingDetector
 from vp3d_cli.overlap import alike
@@ -22,10 +25,11 @@ from vp3d_cli.types import Detections, Frame, VideoInfo
 # A frame's index and time, and the people in it; None where nobody was looked for.
 Found = tuple[int, float, "Detections | None"]
 
-# Bytes of pictures that one scene holds at most, and all that wait or are looked at.
-_SCENE_BYTES, _ALL_BYTES = 64 << 20, 512 << 20
-# Scenes that wait: read, between their neighbours, and looked at again.
-_WAITING = 4
+# Bytes of pictures that one scene holds at most, or twice that where it is too short to follow
+# anybody, and all that wait or are looked at.
+_SCENE_BYTES, _ALL_BYTES = 64 << 20, 1 << 30
+# Scenes that wait: being read, read, between their neighbours, and looked at again.
+_WAITING = 5
 
 
 @dataclass(frozen=True)
@@ -76,9 +80,11 @@ def scene_length(detector: Detector, video: VideoInfo, every: int) -> int | None
     """
     if not isinstance(detector, FollowingDetector) or detector.follow_s is None:
         return None
-    looks = max(round(detector.follow_s * float(video.fps) / every), 1 + detector.least_followed)
+    least = 1 + detector.least_followed
+    looks = max(round(detector.follow_s * float(video.fps) / every), least)
     affordable = _SCENE_BYTES // _frame_bytes(video)
-    return every * max(1 + detector.least_followed, min(looks, affordable))
+    affordable = max(affordable, min(least, 2 * _SCENE_BYTES // _frame_bytes(video)), 1)
+    return every * min(looks, affordable)
 
 
 def look(
@@ -88,7 +94,8 @@ def look(
     every: int,
     *,
     colours: bool = True,
-) -> Iterator[Found]:
+    on_look: Callable[[float], None] | None = None,
+) -> Generator[Found, None, None]:
     """The people in each frame that is wanted, in order.
 
     The detector works in threads while `requests` are read; see `in_threads`.
@@ -99,6 +106,7 @@ def look(
         video: whose frames they are.
         every: looks are that many frames apart.
         colours: of people's clothes are looked at too.
+        on_look: told, in any thread, how many seconds a look at a whole frame took.
     """
 
     def finished(scene: _Scene) -> list[Found]:
@@ -107,56 +115,86 @@ def look(
             scene.people = [with_colours(p, f.image, detector.skeleton) for p, f in seen]
         return scene.found()
 
+    stop = threading.Event()
+    eyes = _Eyes(detector, on_look, stop)
     workers = detector.workers if isinstance(detector, ConcurrentDetector) else 1
+    at_once = detector.batch_size if isinstance(detector, BatchDetector) else 1
     length = scene_length(detector, video, every)
-    if length is None or not isinstance(detector, FollowingDetector):
-        at_once = detector.batch_size if isinstance(detector, BatchDetector) else 1
+    held = _frame_bytes(video) * (at_once if length is None else length // every)
+    workers = max(1, min(workers, _ALL_BYTES // held - _WAITING))
+    if length is None:
         scenes = _grouped(requests, at_once)
-        looked = in_threads(lambda scene: finished(_looked(scene, detector)), scenes, workers)
+        looked = in_threads(lambda s: finished(_looked(s, eyes)), scenes, workers, stop=stop)
     else:
-        following = detector
-        affordable = _ALL_BYTES // (_frame_bytes(video) * (length // every)) - _WAITING
-        workers = max(1, min(workers, affordable))
         scenes = _scenes(requests, length)
-        seen = in_threads(lambda scene: _followed(scene, following), scenes, workers)
+        seen = in_threads(lambda scene: _followed(scene, eyes), scenes, workers, stop=stop)
         threes = _with_neighbours(seen)
-        looked = in_threads(lambda three: finished(_completed(*three, following)), threes, 1)
+        looked = in_threads(lambda three: finished(_completed(*three, eyes)), threes, 1, stop=stop)
     for found in looked:
         yield from found
 
 
-def _looked(scene: _Scene, detector: Detector) -> _Scene:
-    if isinstance(detector, BatchDetector):
-        scene.people = detector.detect_batch(scene.frames) if scene.frames else []
-    else:
-        scene.people = [detector.detect(frame) for frame in scene.frames]
+class _Eyes:
+    """A detector that tells how long it took, and looks no more when nobody waits for it."""
+
+    def __init__(
+        self,
+        detector: Detector,
+        on_look: Callable[[float], None] | None,
+        stop: threading.Event,
+    ) -> None:
+        self._detector, self._on_look, self._stop = detector, on_look, stop
+
+    def look(self, frames: Sequence[Frame]) -> list[Detections]:
+        """Everybody in whole frames."""
+        self._require_interest()
+        began_s = monotonic()
+        if isinstance(self._detector, BatchDetector):
+            found = self._detector.detect_batch(frames)
+        else:
+            found = [self._detector.detect(frame) for frame in frames]
+        if self._on_look:
+            self._on_look((monotonic() - began_s) / len(frames))
+        return found
+
+    def follow(self, frame: Frame, people: Detections, since_s: float) -> Detections:
+        """As `FollowingDetector`."""
+        self._require_interest()
+        assert isinstance(self._detector, FollowingDetector)
+        return self._detector.follow(frame, people, since_s)
+
+    def _require_interest(self) -> None:
+        if self._stop.is_set():
+            raise CancelledError
+
+
+def _looked(scene: _Scene, eyes: _Eyes) -> _Scene:
+    scene.people = eyes.look(scene.frames) if scene.frames else []
     return scene
 
 
-def _followed(scene: _Scene, detector: FollowingDetector) -> _Scene:
+def _followed(scene: _Scene, eyes: _Eyes) -> _Scene:
     """Look for everybody in the middle, and follow them to both ends."""
     frames = scene.frames
     if not frames:
         return scene
     middle = len(frames) // 2
-    people = detector.detect(frames[middle])
+    (people,) = eyes.look([frames[middle]])
     edge = _Edge(people, frames[middle].time_s)
     nobody = [people.select(slice(0))] * len(frames)
-    before = _chain(edge, frames[:middle][::-1], nobody[:middle], detector)
-    after = _chain(edge, frames[middle + 1 :], nobody[middle + 1 :], detector)
+    before = _chain(edge, frames[:middle][::-1], nobody[:middle], eyes)
+    after = _chain(edge, frames[middle + 1 :], nobody[middle + 1 :], eyes)
     scene.people = [*before[::-1], people, *after]
     return scene
 
 
-def _completed(
-    before: _Edge | None, scene: _Scene, after: _Edge | None, detector: FollowingDetector
-) -> _Scene:
+def _completed(before: _Edge | None, scene: _Scene, after: _Edge | None, eyes: _Eyes) -> _Scene:
     """Follow whom only the neighbours know into a scene, from its start and from its end."""
     if before is not None and scene.frames:
-        more = _chain(before, scene.frames, scene.people, detector)
+        more = _chain(before, scene.frames, scene.people, eyes)
         scene.people = [_joined(*pair) for pair in zip(scene.people, more, strict=True)]
     if after is not None and scene.frames:
-        more = _chain(after, scene.frames[::-1], scene.people[::-1], detector)
+        more = _chain(after, scene.frames[::-1], scene.people[::-1], eyes)
         scene.people = [_joined(*pair) for pair in zip(scene.people, more[::-1], strict=True)]
     return scene
 
@@ -165,7 +203,7 @@ def _chain(
     edge: _Edge,
     frames: Sequence[Frame],
     known: Sequence[Detections],
-    detector: FollowingDetector,
+    eyes: _Eyes,
 ) -> list[Detections]:
     """Those of an edge who are not `known` in each frame, as long as they are seen."""
     people, time_s = edge.people, edge.time_s
@@ -174,7 +212,7 @@ def _chain(
         # Before the look, which costs more; and after it, when somebody turned out to be known.
         people = _strangers(people, there)
         if len(people):
-            people = detector.follow(frame, people, abs(frame.time_s - time_s))
+            people = eyes.follow(frame, people, abs(frame.time_s - time_s))
             people = _strangers(people, there)
         time_s = frame.time_s
         found.append(people)

@@ -59,6 +59,7 @@ def _known(program: str) -> tuple[str, ...]:
     return tuple(answer.stdout.decode(errors="replace").split("\n", 1)[-1].split())
 
 
+@functools.lru_cache(64)
 def _reason_against(path: Path, name: str) -> str | None:
     """Why a hardware decoder cannot decode the first frame; None where it can."""
     options = input_options(path) | {"hwaccel": name, "i": file_url(path)}

@@ -27,6 +27,13 @@ _MAX_LAG_S = 60  # a line is there within microseconds, or never
 _ABOUT_FILE = ("[info]  ", "  ")
 _CLOCK = re.compile(r"config in time_base: *(\d+)/(\d+)")
 _STAMP = re.compile(r"\bn: *\d+ pts: *(-?\d+|NOPTS) +pts_time:\S*( +duration: *(\d+))?")
+# What software decoders deliver, the usual ones first; ffmpeg takes the nearest.
+_PLANAR = "|".join(
+    f"yuv{j}{chroma}p{bits}"
+    for bits in ("", "10le", "12le")
+    for chroma in ("420", "422", "444")
+    for j in (("", "j") if not bits else ("",))
+)
 _PQ = "color_trc:smpte2084"  # of HDR video; HLG, the other kind, is made to look right untreated
 
 
@@ -195,6 +202,8 @@ class VideoReader:
         # PyAV chose the first video stream that is no cover picture; so does V
         options = input_options(self.info.path) | self._hardware
         stream = ffmpeg.input(file_url(self.info.path), **options)["V:0"]
+        if self._hardware:  # delivers the same samples packed otherwise, which is undone exactly
+            stream = stream.filter("format", _PLANAR)
         stream = stream.filter("showinfo", **({"checksum": 0} if modern else {}))
         if self._start_s is not None:
             stream = stream.filter("select", f"gte(t,{self._start_s!r})")

@@ -77,16 +77,25 @@ def watch(files: Files, _options: Options, frames: int) -> Work:
     return work
 
 
+def _loaded(options: Options) -> Models:
+    """Both networks, and what they run on, which the first use loads."""
+    models = Models.load(options)
+    lifter = models.lifter.lifter
+    joints, features = lifter.skeleton_in.num_joints, lifter.config.features
+    lifter.predict([np.zeros((1, joints, features), np.float32)])
+    return models
+
+
 def lift(files: Files, options: Options, _frames: int) -> Work:
     """The lifting network alone."""
     result = load_result(files.pose)
-    lifter = Models.load(options).lifter.lifter
+    lifter = _loaded(options).lifter.lifter
     return lambda: lifter.lift(result.tracks2d, result.video, result.camera)
 
 
 def second_half(files: Files, options: Options, _frames: int) -> Work:
     """Track, lift and refine."""
-    known, models = keypoints.read(files.keypoints), Models.load(options)
+    known, models = keypoints.read(files.keypoints), _loaded(options)
     return lambda: lift_keypoints(known, options, models=models)
 
 
@@ -121,7 +130,7 @@ def plain(files: Files, options: Options, frames: int) -> Work:
     import cv2
 
     cv2.setNumThreads(1)
-    models = Models.load(dataclasses.replace(options, quality="best"))
+    models = _loaded(dataclasses.replace(options, quality="best"))
     detector = models.detector.detector
 
     def work() -> None:
