@@ -10,7 +10,7 @@ import io
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,14 @@ def until(page: Any, condition: str) -> None:
     end = time.monotonic() + PATIENCE_MS / 1000
     while not page.evaluate(condition):
         assert time.monotonic() < end, condition
+        page.wait_for_timeout(20)
+
+
+def eventually(page: Any, condition: Callable[[], bool]) -> None:
+    """As `until`, of what is looked at from outside the page."""
+    end = time.monotonic() + PATIENCE_MS / 1000
+    while not condition():
+        assert time.monotonic() < end
         page.wait_for_timeout(20)
 
 

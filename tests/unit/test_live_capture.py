@@ -143,6 +143,7 @@ def test_a_camera_that_is_unplugged_is_opened_again(
 
     def plugged(number: int) -> cv2.VideoCapture:
         opened.append(number)
+        time.sleep(0.2)  # as a camera takes
         return cv2.VideoCapture(str(small))
 
     monkeypatch.setattr(camera, "_opened", plugged)
@@ -152,6 +153,7 @@ def test_a_camera_that_is_unplugged_is_opened_again(
     assert seen[0].image.shape == (90, 160, 3)
     times = [frame.time_s for frame in seen]
     assert times == sorted(times)
+    assert times[0] == 0
     assert opened == [3, 3]
     assert "camera 3 is lost (it ended); opening it again" in caplog.text
 

@@ -180,6 +180,27 @@ def test_closing_does_not_wait_for_a_reader_who_never_reads(pipe: tuple[int, int
     assert lines._lines
 
 
+def test_a_run_that_broke_off_does_not_wait_for_every_line(pipe: tuple[int, int]) -> None:
+    lines, crowd = Lines(pipe[1], wait=True), [moving(i) for i in range(6)]
+    for index in range(20):
+        lines.send(frame(index, *crowd))
+    with pytest.raises(KeyboardInterrupt), Outputs([lines]):
+        raise KeyboardInterrupt  # the suite would hang
+    assert lines._lines
+
+
+def test_a_disk_that_is_full_at_the_end_is_said() -> None:
+    disk = Path("/dev/full")
+    if not disk.exists():
+        pytest.skip("only Linux has a disk that is always full")
+    with (
+        disk.open("wb", buffering=0) as full,
+        pytest.raises(OutputError, match="No space left"),
+        Outputs([Lines(full.fileno())]) as outputs,
+    ):
+        outputs.send(OPENING)
+
+
 def test_a_reader_who_has_gone_ends_it(pipe: tuple[int, int]) -> None:
     os.close(pipe[0])
     lines = Lines(pipe[1])

@@ -209,10 +209,10 @@ less_work_options = together(
     click.option(
         "--quality",
         type=click.Choice(QUALITIES),
-        help="How thoroughly people are looked for: best, all of them in every frame; balanced, a "
-        "few times a second, and followed in between (movenet: 1.5 times as fast, 0.5 % more error); "
-        "fast, that in every second frame (3 times, 1.2 %).  [default: balanced for movenet, best "
-        "for Mask R-CNN]",
+        help="How thoroughly people are looked for. best: all of them in every frame; balanced: a "
+        "few times a second, and followed in between (movenet: 1.3 times as fast, error +0.5 %); "
+        "fast: that, in every second frame (2.2 times, +1.2 %).  [default: balanced for movenet, "
+        "best for Mask R-CNN]",
     ),
     click.option("--half", is_flag=True, help="keypoint-rcnn: half precision, on a GPU."),
     click.option(

@@ -92,7 +92,7 @@ class Lines:
             self._changed.notify_all()
 
     def close(self, *, at_once: bool = False) -> None:
-        """Let the reader take what is in line: for a moment, or as long as it takes if told to wait.
+        """Let the reader take what is in line: for a moment, or all of it where that is waited for.
 
         Args:
             at_once: the run broke off: for a moment at most, and nothing is raised.

@@ -20,7 +20,7 @@ from vp3d_cli.video.reading import VideoReader
 from vp3d_cli.video.streaming import PROTOCOLS, StreamReader
 
 CAMERA_SIZE = (1280, 720)
-_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(?:[^/?#]*@)?([^?]*)(.*)", re.DOTALL)
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(?:[^/?#]*@)?([^?]*).*", re.DOTALL)
 
 
 class Reader(Protocol):
