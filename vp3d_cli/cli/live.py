@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from vp3d_cli.live.outputs import Output
     from vp3d_cli.live.source import Source
 
-_log = logging.getLogger("vp3d_cli.cli")
 
 _PAGE = ("127.0.0.1", 8765)
 
@@ -161,7 +160,6 @@ def COMMAND(  # noqa: N802
             from vp3d_cli.live.page import Page
 
             shown = stack.enter_context(Page(*(page or _PAGE), watched.name))
-            _log.info("open %s in a browser", shown.address)
         told = stack.enter_context(_status())
         # Whoever read our lines has gone: that is their way to say that it is enough.
         stack.enter_context(contextlib.suppress(BrokenPipeError))

@@ -143,8 +143,7 @@ class _Live:
         )
         self._loaded = LoadedLifter.load(asked.detector, asked)
         self._names = asked.detector, self._loaded.lifter.name
-        pace = None if options.every_frame else Pace()
-        self._people = People(self._detector, options.max_people, pace)
+        self._people = self._nobody()
         self._video: VideoInfo | None = None
         self._motion: Motion
         self._tally = Tally(0.0)
@@ -166,6 +165,10 @@ class _Live:
             if number == options.frames:
                 break
         return self._tally.whole()
+
+    def _nobody(self) -> People:
+        pace = None if self._options.every_frame else Pace()
+        return People(self._detector, self._options.max_people, pace)
 
     def _show(self, captured: Captured) -> None:
         """One frame's way."""
@@ -205,6 +208,10 @@ class _Live:
         self._motion = Motion(lifter, skeleton, video, camera, smooth=self._options.smooth)
         if self._video is None:
             self._tally = Tally(1000 * self._motion.delay_s)
+            if self._page:
+                _log.info("open %s in a browser", self._page.address)
+        else:
+            self._people = self._nobody()  # boxes were in other pixels
         self._video = video
         context = f"{lifter.config.receptive_field} frames"
         delay_ms = 1000 * self._motion.delay_s

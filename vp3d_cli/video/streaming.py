@@ -22,7 +22,7 @@ from vp3d_cli.video.program import Program, ffmpeg_path, has_fps_mode
 
 # What an address may begin with, and the protocols of ffmpeg that it takes.
 PROTOCOLS: dict[str, tuple[str, ...]] = {
-    "http": ("http", "tcp"),
+    "http": ("http", "https", "tls", "tcp"),  # a server may send us on
     "https": ("https", "http", "tls", "tcp"),
     "rtsp": ("rtsp", "rtp", "udp", "tcp"),
     "rtsps": ("rtsps", "rtsp", "rtp", "srtp", "tls", "udp", "tcp"),
@@ -145,6 +145,9 @@ class StreamReader:
     def _reason(self) -> str:
         """Why there is no frame."""
         told = self._program.last_message
+        # The cause comes first; the last lines say only that it could not be opened.
+        causes = (m for m in self._program.messages if not m.startswith("Error opening input"))
+        told = next(causes, told)
         if self._url is None:
             return f"no video came through the pipe ({told}); check the program before it"
         told = told.replace(self._url, self._name)
