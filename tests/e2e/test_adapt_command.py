@@ -59,10 +59,10 @@ def test_from_videos_to_a_lifter_that_is_used(vp3d: Run, monkeypatch: pytest.Mon
     assert again.code == 6
     assert "--resume" in again.err
 
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise AssertionError("detects again")
 
-    monkeypatch.setattr(detecting, "_detections", refuse)
+    monkeypatch.setattr(detecting, "look", refuse)
     longer = vp3d(*asked, "2", "--resume")
     assert longer.code == 0, longer.err
     assert len(Path("run/log.csv").read_text().splitlines()) == 4
@@ -117,7 +117,7 @@ def test_every_shortage_is_explained(error: Exception, device: str, words: str) 
 
 
 def _raising(error: BaseException) -> Callable[..., None]:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise error
 
     return refuse
@@ -126,7 +126,7 @@ def _raising(error: BaseException) -> Callable[..., None]:
 def test_what_does_not_fit_is_refused_before_detection(
     vp3d: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detecting, "_detections", _raising(AssertionError("detects")))
+    monkeypatch.setattr(detecting, "look", _raising(AssertionError("detects")))
     other = make_lifter("screen", skeleton_in="h36m17").checkpoint()
     save_checkpoint(other, Path("other.safetensors"))
     save_checkpoint(make_lifter().checkpoint(), Path("tiny.safetensors"))
