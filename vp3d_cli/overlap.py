@@ -45,12 +45,12 @@ def oks(a: Float, b: Float, valid: Bool, areas: Float) -> Float:
 
 def alike(a: Detections, b: Detections) -> Bool:
     """Which people (A, B) are the same, by the keypoints that both are sure of."""
-    valid = _sure(a)[:, None] & _sure(b)[None]
+    valid = sure(a)[:, None] & sure(b)[None]
     areas = np.minimum(area(a.boxes)[:, None], area(b.boxes)[None])
     return np.asarray(oks(a.keypoints[:, None], b.keypoints[None], valid, areas) >= _SAME, bool)
 
 
-def _sure(people: Detections) -> Bool:
+def sure(people: Detections) -> Bool:
     """Keypoints (P, J) with at least half of the person's mean score, on any detector's scale."""
     scores = np.nan_to_num(people.scores)
     return np.asarray(scores >= 0.5 * scores.mean(1, keepdims=True), bool)

@@ -123,7 +123,7 @@ def test_only_weights_and_live_use_the_network() -> None:
                 users.add(Path(module).as_posix())
     assert users <= {
         *("weights/download.py", "weights/fetching.py"),
-        *("live/guard.py", "live/outputs.py", "live/page.py"),
+        *("live/guard.py", "live/listening.py", "live/outputs.py", "live/page.py"),
         *("batch/layout.py", "batch/cluster.py", "batch/ray.py"),  # this machine's name
     }
 

@@ -26,7 +26,9 @@ _THUNDER_SIDE = 256
 
 @dataclass(frozen=True)
 class Settings:
-    """Every number that was chosen by measurement, on the clips named in `weights/README.md`.
+    """Every number of this file, chosen by measurement on the clips named in `weights/README.md`.
+
+    But for `follow_s` and `patience_s`, of which no others were tried.
 
     Attributes:
         long_side: MultiPose's input, px; the short side follows, padded to a multiple of 32.

@@ -63,11 +63,9 @@ class Tally:
     @property
     def dropped(self) -> float:
         """Share of the last frames that was passed over."""
-        return (
-            _dropped(len(self._recent), self._recent[0][0], self._recent[-1][0])
-            if (self._recent)
-            else 0.0
-        )
+        if not self._recent:
+            return 0.0
+        return _dropped(len(self._recent), self._recent[0][0], self._recent[-1][0])
 
     def now(self) -> Numbers:
         """Of the last few seconds."""

@@ -157,11 +157,9 @@ class Datagrams:
     def send(self, message: Json) -> None:
         """Send it, whether or not somebody listens."""
         if "schema" in message:
-            self._opening = message
+            self._opening, self._told_s = message, monotonic()
         elif self._opening and monotonic() - self._told_s >= _AGAIN_S:
             self.send(self._opening)
-        if "schema" in message:
-            self._told_s = monotonic()
         for part in _parts(message):
             self.num_lost += not self._target.send(part)
 

@@ -11,10 +11,8 @@ import asyncio
 import concurrent.futures
 import contextlib
 import html
-import ipaddress
 import json
 import logging
-import socket
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -24,8 +22,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 import vp3d_cli
-from vp3d_cli.errors import BackendUnavailableError, OptionsError, OutputError
+from vp3d_cli.errors import BackendUnavailableError
 from vp3d_cli.live.guard import refusal
+from vp3d_cli.live.listening import address, is_loopback, listen
 from vp3d_cli.types import Image, Json
 from vp3d_cli.video.jpeg import pack_jpeg
 
@@ -51,8 +50,6 @@ _LIBRARY = _SHARED / "vendor" / "three.min.js"
 _LARGEST_SIDE_PX = 1280
 _QUALITY = 80
 _BOUNDARY = "picture"
-# The kernel keeps no more than this for a slow watcher, bytes: what it gets is old by that.
-_SEND_BUFFER = 1 << 18
 # A watcher that takes nothing for so long is gone.
 _PATIENCE_S = 10.0
 _GOODBYE_S = 0.2
@@ -95,8 +92,8 @@ class Page:
         """
         _require_aiohttp()
         self._host = host
-        self._socket = _listen(host, port)
-        self.address = _address(host, self._socket.getsockname()[1])
+        self._socket = listen(host, port)
+        self.address = address(host, self._socket.getsockname()[1])
         self._files = _files(title)
         self._lock = threading.Lock()  # guards the three below
         self._handed: dict[str, Any] = {}
@@ -115,7 +112,7 @@ class Page:
         )
         self._thread.start()
         started.result()
-        if not _is_loopback(host):
+        if not is_loopback(host):
             _log.warning(
                 "whoever reaches this machine over the network can watch at %s", self.address
             )
@@ -378,41 +375,6 @@ def _require_aiohttp() -> None:
         raise BackendUnavailableError(
             f"the live page needs aiohttp ({error}); install it with pip install 'vp3d[live]'"
         ) from error
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket.
-
-    Raises:
-        OptionsError: there is no such port.
-        OutputError: the port is taken, or the host is none of this machine's.
-    """
-    if not 0 <= port <= 65535:
-        raise OptionsError(f"port {port}: a port is 1 to 65535, or 0 for any that is free")
-    try:
-        family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listening = socket.create_server(place[:2], family=family)
-    except (OSError, UnicodeError) as error:
-        raise OutputError(
-            f"the page cannot be served at {host}, port {port}: "
-            f"{getattr(error, 'strerror', None) or error}; give another port (0 is any that is "
-            "free), or a host that is this machine's"
-        ) from error
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
-    return listening
-
-
-def _address(host: str, port: int) -> str:
-    if host in {"", "0.0.0.0", "::"}:
-        host = socket.gethostname()
-    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _files(title: str) -> dict[str, tuple[str, bytes]]:

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from vp3d_cli.detect._base import Detector, FollowingDetector
-from vp3d_cli.overlap import area, iou, oks
+from vp3d_cli.overlap import area, iou, oks, sure
 from vp3d_cli.track.person import ALIKE, CERTAIN
 from vp3d_cli.types import Detections, Float, Frame
 
@@ -26,8 +26,6 @@ _PROOF = 3
 # For how long somebody is kept unseen; a slow detector gets a second look at least.
 KEPT_S, _KEPT_LOOKS = 0.3, 1
 _ROUNDING_S = 1e-6
-# Share of a person's mean score from which a keypoint takes part in a comparison.
-_SURE = 0.5
 # A look at everybody who is followed takes this long at most; else fewer are followed. The whole
 # way from the camera to the joints is to take 150 ms.
 _BUDGET_S = 0.12
@@ -103,11 +101,7 @@ class Pace:
 
 
 class People:
-    """Takes frames; says who is there.
-
-    Attributes:
-        num_left_out: people of the last look at the whole picture who are not followed.
-    """
+    """Takes frames; says who is there."""
 
     def __init__(
         self, detector: Detector, max_people: int | None = None, pace: Pace | None = None
@@ -129,7 +123,6 @@ class People:
         self._followed = 0
         self._next_id = 1
         self._told = False
-        self.num_left_out = 0
 
     def look(self, frame: Frame) -> list[Sighted]:
         """The people of one frame, the longest known first; frames come in order."""
@@ -164,7 +157,7 @@ class People:
             return False
         if any(person.missed for person in people):
             return False
-        everybody = _joined([person.seen for person in people])
+        everybody = Detections.concatenated([person.seen for person in people])
         found = detector.follow(frame, everybody, frame.time_s - self._last_s)
         pairs = self._pairs(found)
         there = {id(person) for person, _ in pairs}
@@ -201,18 +194,17 @@ class People:
         everybody = [*kept, *newcomers]
         self._known = self._best(everybody)
         self._full_s, self._followed = frame.time_s, 0
-        self._count_left_out(len(everybody) - len(self._known))
+        self._tell_left_out(len(everybody) - len(self._known))
 
     def _pairs(self, found: Detections) -> list[tuple[_Known, int]]:
         """Who of those known is which of those found."""
         if not self._known or not len(found):
             return []
-        known = _joined([person.seen for person in self._known])
-        sure = [_sure(scores) for scores in (known.scores, found.scores)]
+        known = Detections.concatenated([person.seen for person in self._known])
         similar = oks(
             known.keypoints[:, None],
             found.keypoints[None],
-            sure[0][:, None] & sure[1][None],
+            sure(known)[:, None] & sure(found)[None],
             area(known.boxes)[:, None],
         )
         alike = (similar + iou(known.boxes, found.boxes)) / 2
@@ -230,8 +222,7 @@ class People:
         in_order = sorted(people, key=_rank)
         return in_order if most is None else in_order[:most]
 
-    def _count_left_out(self, number: int) -> None:
-        self.num_left_out = number
+    def _tell_left_out(self, number: int) -> None:
         if number and not self._told and self._max_people is not None:
             self._told = True
             _log.warning(
@@ -250,17 +241,3 @@ def _sighted(person: _Known, track_id: int) -> Sighted:
     seen = person.seen
     scores = np.zeros_like(seen.scores[0]) if person.missed else seen.scores[0]
     return Sighted(track_id, seen.boxes[0], seen.keypoints[0], scores)
-
-
-def _sure(scores: Float) -> np.typing.NDArray[np.bool_]:
-    """The keypoints (P, J) that a person can be known by; detectors differ in their scales."""
-    return np.asarray(scores >= _SURE * scores.mean(1, keepdims=True), np.bool_)
-
-
-def _joined(people: Sequence[Detections]) -> Detections:
-    return Detections(
-        np.concatenate([p.boxes for p in people]),
-        np.concatenate([p.box_scores for p in people]),
-        np.concatenate([p.keypoints for p in people]),
-        np.concatenate([p.scores for p in people]),
-    )
